@@ -1,0 +1,218 @@
+"""Bytes that a browser may keep, as text: signed, or encrypted.
+
+Every text is bound to what it is for: the purpose, the audience and the name that it is sealed under. The
+mode is chosen by configuration and never by the text: neither codec looks at the other's texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
+from hmac import compare_digest
+from typing import Generic, NamedTuple, TypeVar
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from itsdangerous import Signer
+
+from sessions_wsgi._xaes import NONCE_SIZE, TAG_SIZE, XAES256GCM
+from sessions_wsgi.errors import ConfigError, DecodeError
+from sessions_wsgi.keys import Key, KeyRing, Keys
+
+T = TypeVar("T")
+
+
+#: The data, and whether the key that seals now had sealed it; otherwise it should be sealed anew.
+Opened = tuple[bytes, bool]
+
+
+class _Codec(Generic[T]):
+    """What both codecs share: the ring, and for each name what was derived from each key."""
+
+    _MAX_NAMES = 256
+
+    def __init__(
+        self, keys: Keys, purpose: str, *, audience: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        self._ring = KeyRing.of(keys)
+        self._ring.require_sealing(clock())
+        for option, value in (("purpose", purpose), ("audience", audience)):
+            if not isinstance(value, str) or "\0" in value:
+                raise ConfigError(f"{option!r} must be a str without NUL characters", option)
+        self._purpose, self._audience, self._clock = purpose, audience, clock
+        self._derived: dict[str, tuple[tuple[Key, T], ...]] = {}
+
+    def seal(self, name: str, data: bytes) -> str:
+        """The text that `open` takes under the same name: only A-Z, a-z, 0-9, ``-``, ``_`` and ``.``."""
+        return self.seal_at(name, data, self._clock())
+
+    def open(self, name: str, text: str) -> bytes:
+        """The bytes that were sealed under this name.
+
+        :raises DecodeError: the text is damaged, made by others or for another use, or its key is gone.
+        """
+        return self.open_at(name, text, self._clock())[0]
+
+    def seal_at(self, name: str, data: bytes, now: float) -> str:
+        """`seal` at a time, in seconds since the epoch."""
+        raise NotImplementedError
+
+    def open_at(self, name: str, text: str, now: float) -> Opened:
+        """`open` at a time, and whether the text should be sealed anew."""
+        raise NotImplementedError
+
+    def _sealing(self, name: str, now: float) -> T:
+        key = self._ring.sealing(now)
+        for each, derived in self._for(name):
+            if each is key:
+                return derived
+        raise ConfigError("'keys' holds no key that may seal now; add one without 'not_before'", "keys")
+
+    def _for(self, name: str) -> tuple[tuple[Key, T], ...]:
+        try:
+            return self._derived[name]
+        except KeyError:
+            return self._remember(name)
+
+    def _remember(self, name: str) -> tuple[tuple[Key, T], ...]:
+        if "\0" in name:
+            raise ValueError("'name' must not contain NUL characters")
+        if len(self._derived) >= self._MAX_NAMES:  # names of a program are few; those of a visitor are not
+            self._derived.clear()
+        parts = [self._purpose, self._audience, name]
+        made = self._derived[name] = tuple((key, self._derive(key, parts)) for key in self._ring)
+        return made
+
+    def _derive(self, key: Key, parts: list[str]) -> T:
+        raise NotImplementedError
+
+
+class _KeptSigner(Signer):
+    """The texts of `itsdangerous.Signer`, from an HMAC context that is made once and copied."""
+
+    def __init__(self, secret: bytes, salt: bytes) -> None:
+        super().__init__(secret, salt=salt, sep=".", key_derivation="hmac", digest_method=hashlib.sha256)
+        self._context = HMAC(self.derive_key(), SHA256())
+
+    def get_signature(self, value: str | bytes) -> bytes:
+        return self.signature_text(value.encode() if isinstance(value, str) else value).encode()
+
+    def signature_text(self, value: bytes) -> str:
+        context = self._context.copy()
+        context.update(value)
+        return _to_base64url(context.finalize())
+
+
+class SignedCodec(_Codec[_KeptSigner]):
+    """Texts that anybody can read and only holders of the keys can make: HMAC-SHA-256.
+
+    ``base64url(data) "." signature``, the very text of `itsdangerous.Signer` with SHA-256,
+    ``key_derivation="hmac"`` and as salt ``sessions_wsgi/signed/1``, purpose, audience and name, joined
+    by NUL.
+
+    :param keys: see `KeyRing`.
+    :param purpose: what the texts are for, so that one never serves as another.
+    """
+
+    def seal_at(self, name: str, data: bytes, now: float) -> str:
+        signer, payload = self._sealing(name, now), _to_base64url(data)
+        return f"{payload}.{signer.signature_text(payload.encode())}"
+
+    def open_at(self, name: str, text: str, now: float) -> Opened:
+        # 1. the shape  2. the signature, compared as text: only the canonical one passes  3. the payload
+        payload, dot, signature = text.rpartition(".")
+        if not dot or len(signature) != 43 or not text.isascii():
+            raise DecodeError("malformed")
+        value = payload.encode()
+        for key, signer in self._for(name):
+            if now < key.opens_until and compare_digest(signer.signature_text(value), signature):
+                return _from_base64url(payload), key is self._ring.sealing(now)
+        raise DecodeError("forged")
+
+    def _derive(self, key: Key, parts: list[str]) -> _KeptSigner:
+        return _KeptSigner(key.signing, "\0".join(["sessions_wsgi/signed/1", *parts]).encode())
+
+
+class _Box(NamedTuple):
+    head: bytes  # 0x01 and the key id
+    cipher: XAES256GCM
+    associated: bytes
+
+
+class EncryptedCodec(_Codec[_Box]):
+    """Texts that only holders of the keys can read or make: XAES-256-GCM.
+
+    ``base64url(0x01, key id (4), nonce (24), ciphertext, tag (16))``. The key id picks the one key to try.
+
+    :param keys: see `KeyRing`.
+    :param purpose: what the texts are for, so that one never serves as another.
+    """
+
+    _HEAD = 5
+    _MIN_TEXT = (4 * (_HEAD + NONCE_SIZE + TAG_SIZE) + 2) // 3
+
+    def __init__(
+        self, keys: Keys, purpose: str, *, audience: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(keys, purpose, audience=audience, clock=clock)
+        self._ciphers = {key: XAES256GCM(key.encryption) for key in self._ring}
+        self._by_head = {b"\x01" + key.id: key for key in self._ring}
+
+    def seal_at(self, name: str, data: bytes, now: float) -> str:
+        head, cipher, associated = self._sealing(name, now)
+        nonce = os.urandom(NONCE_SIZE)
+        return _to_base64url(head + nonce + cipher.seal(nonce, data, associated))
+
+    def open_at(self, name: str, text: str, now: float) -> Opened:
+        # 1. the length  2. the key, from the first 8 characters, so that junk costs no more  3. all of it
+        if len(text) < self._MIN_TEXT:
+            raise DecodeError("malformed")
+        head = _from_base64url(text[:8])[: self._HEAD]
+        key = self._by_head.get(head)
+        if key is None or key.opens_until <= now:
+            raise DecodeError("unknown_key" if head[0] == 1 else "malformed")
+        raw, (_, cipher, associated) = _from_base64url(text), self._of(name, key)
+        start = self._HEAD + NONCE_SIZE
+        try:
+            data = cipher.open(raw[self._HEAD : start], raw[start:], associated)
+        except InvalidTag:
+            raise DecodeError("forged") from None
+        return data, key is self._ring.sealing(now)
+
+    def _of(self, name: str, key: Key) -> _Box:
+        return next(box for each, box in self._for(name) if each is key)
+
+    def _derive(self, key: Key, parts: list[str]) -> _Box:
+        head = b"\x01" + key.id
+        return _Box(head, self._ciphers[key], head + b"".join(map(_length_prefixed, parts)))
+
+
+def _length_prefixed(part: str) -> bytes:
+    raw = part.encode()
+    return len(raw).to_bytes(2, "big") + raw
+
+
+def _to_base64url(data: bytes) -> str:
+    text = b2a_base64(data, newline=False).decode()
+    return text.rstrip("=").replace("+", "-").replace("/", "_")  # three passes of memchr beat one translate
+
+
+# The last character of a canonical text leaves its unused bits zero; indexed by the length modulo 4.
+_PADDING = ("", None, "==", "=")
+_LAST = ("", "", frozenset("AQgw"), frozenset("AEIMQUYcgkosw048"))
+
+
+def _from_base64url(text: str) -> bytes:
+    rest = len(text) & 3
+    padding = _PADDING[rest]
+    if padding is None or "+" in text or "/" in text or (rest and text[-1] not in _LAST[rest]):
+        raise DecodeError("malformed")
+    try:
+        return a2b_base64(text.replace("-", "+").replace("_", "/") + padding, strict_mode=True)
+    except (Base64Error, ValueError):  # ValueError: not ASCII
+        raise DecodeError("malformed") from None
