@@ -1,0 +1,133 @@
+"""What a store sees of a session: its parts, its times, and what the application wants done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+from sessions_wsgi.cookies import CookieOptions
+from sessions_wsgi.errors import Event, EventKind, Reason, SessionSealedError
+
+if TYPE_CHECKING:
+    from sessions_wsgi.session import Session
+
+State = Literal["clean", "changed", "destroyed"]
+
+
+class Seal(IntEnum):
+    """What may still happen to a session, once the response headers have left."""
+
+    OPEN = 0
+    #: Its values and flashes are saved again when the body is closed.
+    LATE = 1
+    SEALED = 2
+
+
+class Stored:
+    """The side of a `Session` that authors of stores work with.
+
+    :param name: the session's name.
+    :param values: what was loaded; the session takes it over.
+    :param options: the cookie's attributes.
+    :param extras: what the library keeps beside the values: flashes, principal and so on.
+    :param created_ms: when it began, milliseconds since the epoch; `seen_ms`: when it was last seen.
+    :param origin: anything the store needs to save it again, such as an id and a version.
+    :param handle: the hashed id, where there is one.
+    :param rejected: why a cookie that came was not used.
+    """
+
+    # How every session begins; an instance holds only what differs.
+    _dirty = _exposed = False
+    #: What may still happen, as the registry says.
+    seal = Seal.OPEN
+    #: What `save` calls.
+    saver: Callable[[Session, Any], None] | None = None
+    #: What a store carries out: a new id, an end of what was loaded, the cookie once more.
+    renewed: Literal["", "regenerate", "login"] = ""
+    destroyed = resend = False
+    #: It came with an id that another request replaced: saving it would clobber the newer cookie.
+    muted = False
+    #: The origin of what `destroy` ended since the last commit.
+    ended: Any = None
+    #: Seconds that the browser keeps the cookie, as the store decided at the commit.
+    cookie_age: float | None = None
+    #: What happened to it since the registry last asked.
+    notes: tuple[Event, ...] = ()
+
+    def __init__(
+        self,
+        name: str,
+        values: dict[Any, Any] | None = None,
+        *,
+        options: CookieOptions,
+        extras: dict[str, Any] | None = None,
+        created_ms: int | None = None,
+        seen_ms: int | None = None,
+        is_new: bool = True,
+        origin: Any = None,
+        handle: str | None = None,
+        rejected: Reason | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name, self.is_new, self.rejected = name, is_new, rejected
+        self.origin, self.handle = origin, handle
+        #: The bare dict behind the mapping, for stores.
+        self.stored_values: dict[Any, Any] = {} if values is None else values
+        self._options, self._clock = options, clock
+        self.extras: dict[str, Any] = self._first_extras() if extras is None else extras
+        self.created_ms = int(clock() * 1000) if created_ms is None else created_ms
+        self.seen_ms = self.created_ms if seen_ms is None else seen_ms
+
+    @property
+    def state(self) -> State:
+        """What the commit must do; "changed" means perhaps: only the encoded bytes can tell."""
+        if self.destroyed and not self.has_content:
+            return "destroyed"
+        return "changed" if self._dirty or self._exposed or self.renewed else "clean"
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is anything to store: a session that is new and has none never is."""
+        return bool(self.stored_values) or any(key != "max_age" for key in self.extras)
+
+    def committed(self, *, stored: bool) -> None:
+        """Tell the session that it stands in the store as it is now, or not at all."""
+        self.is_new = not stored
+        self._exposed = self._exposed or self._dirty  # what was put in may be changed from outside
+        self._dirty = self.destroyed = self.resend = False
+        self.renewed, self.ended = "", None
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock of its store."""
+        return self._clock()
+
+    def mark_changed(self) -> None:
+        """What is beside the values was changed by the library: it must be saved."""
+        self._write()
+
+    def note(self, kind: EventKind, reason: str | None = None, *, handle: str | None = None) -> None:
+        """Leave an event for the registry to report."""
+        self.notes = (*self.notes, Event(kind, self.name, handle or self.handle, reason))
+
+    def _write(self) -> None:
+        if self.seal is Seal.SEALED:
+            raise SessionSealedError(self.name)
+        self._dirty = True
+
+    def _require_open(self, what: str) -> None:
+        if self.seal is not Seal.OPEN:
+            raise SessionSealedError(self.name, what)
+
+    def _set_extra(self, name: str, value: Any) -> None:
+        if self.extras.get(name) == value:
+            return
+        self._write()
+        if value is None:
+            del self.extras[name]
+        else:
+            self.extras[name] = value
+
+    def _first_extras(self) -> dict[str, Any]:
+        return {} if self._options.max_age is None else {"max_age": self._options.max_age}
