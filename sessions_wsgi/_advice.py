@@ -1,0 +1,45 @@
+"""What an operator should hear, once in the life of a process."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sessions_wsgi.errors import logger
+
+
+def about_plain_http(environ: dict[str, Any]) -> None:
+    """Warn of a Secure cookie on plain http, which no browser takes; localhost is the exception."""
+    if environ.get("wsgi.url_scheme") == "http" and not _is_local(_host(environ)):
+        _plain_http()
+
+
+def about_processes(environ: dict[str, Any]) -> None:
+    """Warn of sessions in the memory of one of several processes."""
+    if environ.get("wsgi.multiprocess"):
+        _processes()
+
+
+@cache
+def _plain_http() -> None:
+    logger.warning(
+        "a Secure session cookie was set over plain http, where browsers drop it: let the proxy tell the "
+        "scheme (X-Forwarded-Proto, and the server's option to trust it), or, in development, use "
+        "CookieOptions(secure=False)"
+    )
+
+
+@cache
+def _processes() -> None:
+    logger.warning(
+        "sessions are in memory, but several processes serve them, each with its own; use a file store"
+    )
+
+
+def _host(environ: dict[str, Any]) -> str:
+    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    return host.lower() if host.startswith("[") else host.partition(":")[0].lower()
+
+
+def _is_local(host: str) -> bool:
+    return host == "localhost" or host.endswith(".localhost") or host.startswith(("127.", "[::1]"))

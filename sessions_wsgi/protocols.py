@@ -1,0 +1,46 @@
+"""What a registry needs of a store: the Protocol that authors of stores implement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sessions_wsgi.cookies import CookieOptions
+from sessions_wsgi.session import Session
+
+#: The second half of a commit; returns what `Store.commit` would.
+Finish = Callable[[], "str | None"]
+
+
+class Store(Protocol):
+    """Turns the text of a cookie into a session and back. It sees neither request nor response."""
+
+    @property
+    def options(self) -> CookieOptions:
+        """The attributes of its cookies."""
+
+    def open(self, name: str, texts: Sequence[str]) -> Session:
+        """The session that the first good text holds, or a new one.
+
+        Texts come from outside: a bad one is a new session with `rejected` set. Only `BackendError`
+        is raised.
+        """
+
+    def commit(self, session: Session) -> str | None:
+        """Save the session; the text of its cookie, "" to delete the cookie, None to send nothing.
+
+        May be called again, when the body is closed: the cookie can not be changed by then.
+        """
+
+
+class PreparingStore(Store, Protocol):
+    """A store whose commit has two halves, so that several sessions are saved all or none."""
+
+    #: Its sessions have a record on the server: values may still change while the body streams.
+    saves_late: bool
+
+    def prepare(self, session: Session) -> Finish | None:
+        """Encode, seal and measure; what is returned does the rest of `commit`; None: nothing is left."""
+
+    def drop(self, session: Session) -> None:
+        """Carry out a `destroy` on the server, and nothing else."""
