@@ -1,0 +1,273 @@
+"""Sessions for any WSGI application (PEP 3333): opened when asked for, saved before the headers leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sessions_wsgi.errors import BackendError, ConfigError, OnEvent, logger
+from sessions_wsgi.protocols import Store
+from sessions_wsgi.registry import ENVIRON_KEY, Registry
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+_RETRY_AFTER = "5"  # seconds
+
+
+class SessionMiddleware:
+    """Gives the wrapped application a registry of sessions, and saves them by itself.
+
+    :param app: any WSGI application.
+    :param stores: one store, whose session is called ``"session"``, or a mapping from names to stores.
+    :param cache_control: the Cache-Control of a response that sets a cookie where the application set none;
+        None leaves it alone.
+    :param save_on_error: save also when the application answered 500 or higher, or raised.
+    :param unavailable: the WSGI application that answers when a backend fails; by default a 503 with
+        Retry-After.
+    :param on_event: called with an `Event` for whatever happens to a session.
+    :raises ConfigError: an option is wrong, or two sessions would share a cookie.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        stores: Store | Mapping[str, Store],
+        *,
+        cache_control: str | None = "no-store",
+        save_on_error: bool = False,
+        unavailable: WSGIApplication | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        for option, value in (("app", app), ("unavailable", unavailable), ("on_event", on_event)):
+            if not callable(value) and (value is not None or option == "app"):
+                raise ConfigError(f"{option!r} must be callable (got {type(value).__name__})", option)
+        if cache_control is not None and not (isinstance(cache_control, str) and cache_control.isprintable()):
+            raise ConfigError("'cache_control' must be the text of a header or None", "cache_control")
+        self._app = app
+        self.stores = MappingProxyType(_checked_stores(stores))
+        self.cache_control, self.save_on_error = cache_control, save_on_error
+        self.unavailable, self._on_event = unavailable or _service_unavailable(), on_event
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        parent: Registry | None = environ.get(ENVIRON_KEY)
+        if parent is not None and parent.sealed:  # an error page that enters the application once more
+            parent = None
+        registry = environ[ENVIRON_KEY] = Registry(self.stores, environ, parent, self._on_event)
+        exchange = _Exchange(self, registry, start_response)
+        try:
+            body = self._app(environ, exchange.start_response)
+        except BaseException as error:
+            answer = exchange.failed(error)
+            if answer is None:
+                raise
+            return answer
+        return exchange.returned(body)
+
+    def passes_through(self, body: object, environ: WSGIEnvironment) -> bool:
+        """Whether the server must get the very object: a list, as it uses the length, or a file to send."""
+        if isinstance(body, list | tuple):
+            return True
+        wrapper = environ.get("wsgi.file_wrapper")
+        if wrapper is None:
+            return False
+        return isinstance(body, wrapper) if isinstance(wrapper, type) else hasattr(body, "read")
+
+
+class _Exchange:
+    """One request's way through the middleware: holds the response back until the sessions are saved."""
+
+    committed = False
+    _args: tuple[Any, ...] = ()
+    _write: Callable[[bytes], object]
+
+    def __init__(
+        self, middleware: SessionMiddleware, registry: Registry, start_response: StartResponse
+    ) -> None:
+        self._middleware, self._registry, self._start_response = middleware, registry, start_response
+
+    # What the application calls
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Hold status and headers back; of several calls the last one counts."""
+        if exc_info is None:
+            if self._args or self.committed:
+                raise AssertionError("start_response was called a second time without exc_info")
+            self._args = (status, headers)
+            return self._write_first
+        self._args = (status, headers, exc_info)
+        try:
+            if self.committed:  # the server raises exc_info if the headers have left
+                self._send()
+        finally:
+            exc_info = None  # a frame that holds its own traceback is never freed
+        return self._write_first
+
+    def _write_first(self, data: bytes) -> object:
+        if not self.committed:
+            self.commit()
+        return self._write(data)
+
+    # The commit
+
+    def commit(self) -> None:
+        """Save the sessions, then let status and headers go.
+
+        :raises SessionsError: a session could not be saved; nothing was sent.
+        """
+        registry = self._registry
+        if registry.opened or registry.failure is not None:
+            self._save(registry)
+        registry.sealed = self.committed = True
+        self._send()
+
+    def _save(self, registry: Registry) -> None:
+        failed = self._args[0] >= "5"
+        if failed and registry.failure is not None:
+            raise registry.failure  # a framework made its own page of it
+        if failed and not self._middleware.save_on_error:
+            registry.abandon()
+        else:
+            registry.commit()
+        registry.seal()
+
+    def _send(self) -> None:
+        args, self._args = self._args, ()  # exc_info must not be kept
+        if self._registry.opened:
+            args = (args[0], self._registry.headers(args[1], self._middleware.cache_control), *args[2:])
+        self._write = self._start_response(*args)
+
+    # What becomes of the application's answer
+
+    def returned(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """The application returned: commit if it has called `start_response`, wrap the body if need be."""
+        if self._args:
+            try:
+                self.commit()
+            except BaseException as error:
+                _close(body)
+                answer = self.failed(error)
+                if answer is None:
+                    raise
+                return answer
+        kind = type(body)
+        if kind is list or kind is tuple or self._middleware.passes_through(body, self._registry.environ):
+            return body
+        return _Body(self, body)
+
+    def started(self, iterator: Iterator[bytes]) -> Iterator[bytes]:
+        """The first item of a body that may call `start_response` only now: commit before it leaves."""
+        first = next(iterator, None)
+        if not self._args:
+            raise AssertionError("the application did not call start_response before its first item")
+        self.commit()
+        return iter(() if first is None else (first,))
+
+    def failed(self, error: BaseException) -> Iterable[bytes] | None:
+        """Something was raised: nothing is saved but what `save_on_error` says. The answer, None to raise."""
+        fresh = not self.committed
+        self.end(raised=True)
+        if fresh and _is_failing_backend(error):
+            return self._middleware.unavailable(self._registry.environ, self._start_response)
+        return None
+
+    def end(self, *, raised: bool) -> None:
+        """The last that happens in a request. Never raises."""
+        registry = self._registry
+        if raised and not (self._middleware.save_on_error and not self.committed):
+            try:
+                registry.abandon()
+            except BackendError as error:
+                logger.error("a destroyed session may live on: %s", error)
+            registry.seal()
+            return
+        registry.seal()
+        registry.close()
+
+
+class _Body:
+    """The application's body, which may open and change sessions until it is closed."""
+
+    __slots__ = ("_answer", "_body", "_exchange", "_raised")
+
+    def __init__(self, exchange: _Exchange, body: Iterable[bytes]) -> None:
+        self._exchange, self._body = exchange, body
+        self._answer: Iterable[bytes] = ()
+        self._raised = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            iterator = iter(self._body)
+            if not self._exchange.committed:
+                yield from self._exchange.started(iterator)
+            # Not "yield from": closing this generator would close the application's iterator, too.
+            for item in iterator:  # noqa: UP028
+                yield item
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._raised = True
+            answer = self._exchange.failed(error)
+            if answer is None:
+                raise
+            self._answer = answer
+        yield from self._answer
+
+    def close(self) -> None:
+        """Close the application's body, once, then save what its sessions still have to say."""
+        exchange, body = self._exchange, self._body
+        self._body = ()
+        try:
+            _close(body)
+            _close(self._answer)
+        except BaseException:
+            self._raised = True
+            raise
+        finally:
+            if not self._raised:
+                exchange.end(raised=not exchange.committed)
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def _is_failing_backend(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(BackendError)[1] is None
+    return isinstance(error, BackendError)
+
+
+def _checked_stores(stores: Store | Mapping[str, Store]) -> dict[str, Store]:
+    named = dict(stores) if isinstance(stores, Mapping) else {"session": stores}
+    if not named:
+        raise ConfigError("'stores' must hold at least one store", "stores")
+    cookies: dict[str, str] = {}
+    for name, store in named.items():
+        if not (callable(getattr(store, "open", None)) and callable(getattr(store, "commit", None))):
+            kind = type(store).__name__
+            raise ConfigError(
+                f"'stores' must be a store or a mapping from names to stores (got {kind})", "stores"
+            )
+        cookie = store.options.cookie_name(name)
+        if cookie in cookies:
+            raise ConfigError(
+                f"'stores': {cookies[cookie]!r} and {name!r} share the cookie {cookie!r}", "stores"
+            )
+        cookies[cookie] = name
+    return named
+
+
+def _service_unavailable() -> WSGIApplication:
+    from webob.exc import HTTPServiceUnavailable
+
+    headers = [("Retry-After", _RETRY_AFTER), ("Cache-Control", "no-store")]
+    return HTTPServiceUnavailable("Sessions are not available at the moment.", headers=headers)  # type: ignore[no-any-return]
