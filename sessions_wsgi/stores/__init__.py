@@ -1,0 +1,7 @@
+"""Where sessions are kept: all in the cookie, or an id in the cookie and the rest on the server."""
+
+from sessions_wsgi.stores.cookie import CookieStore
+from sessions_wsgi.stores.embedded import FileStore, MemoryStore
+from sessions_wsgi.stores.server import ServerStore
+
+__all__ = ["CookieStore", "FileStore", "MemoryStore", "ServerStore"]

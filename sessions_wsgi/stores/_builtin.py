@@ -1,0 +1,204 @@
+"""What both built-in stores share: options, times, and the way from texts to a session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sessions_wsgi.backends import Backend, Purges
+from sessions_wsgi.cookies import CookieOptions
+from sessions_wsgi.envelope import Envelope, Lifetime, Span, require_alive
+from sessions_wsgi.errors import ConfigError, DecodeError, Event, UsageError, report
+from sessions_wsgi.protocols import Finish
+from sessions_wsgi.registry import Registry, get_registry
+from sessions_wsgi.serializers import CBORSerializer, Serializer
+from sessions_wsgi.session import Session
+from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
+
+#: Seconds for which a replaced id is remembered, so that requests on their way with it set no cookie.
+REPLACED_SECONDS = 120.0
+
+_BATCH = 200
+
+
+class Replaced(DecodeError):  # noqa: N818 - a reason, as the others are
+    """The text holds an id that another request has replaced a moment ago."""
+
+    def __init__(self) -> None:
+        super().__init__("expired")
+
+
+class BuiltinStore:
+    """The parts of a store that do not depend on where the session is kept.
+
+    :param options: attributes of the cookies.
+    :param lifetime: how long sessions live.
+    :param serializer: values to bytes and back; by default CBOR, which keeps types exactly.
+    :param audience: which service the texts are for; stores with other audiences refuse them.
+    :param clock: seconds since the epoch.
+    """
+
+    saves_late = False
+
+    def __init__(
+        self,
+        *,
+        options: CookieOptions | None = None,
+        lifetime: Lifetime | None = None,
+        serializer: Serializer | None = None,
+        audience: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.options = _instance("options", options, CookieOptions)
+        self.lifetime = _instance("lifetime", lifetime, Lifetime)
+        self._serializer: Serializer = CBORSerializer() if serializer is None else serializer
+        if not all(callable(getattr(self._serializer, verb, None)) for verb in ("dumps", "loads")):
+            raise ConfigError("'serializer' must have the methods dumps and loads", "serializer")
+        if not callable(clock):
+            raise ConfigError("'clock' must be a callable that returns seconds since the epoch", "clock")
+        self._span, self._audience, self._clock = Span(self.lifetime), audience, clock
+
+    # Without the middleware
+
+    def get(self, request: Any, name: str) -> Session:
+        """The session `name` of this request: the same object every time.
+
+        :param request: a WebOb request, anything else with an environ, or an environ.
+        """
+        return get_registry(request).open(self, name)
+
+    def new(self, request: Any, name: str) -> Session:
+        """The session `name` decoded from the request once more; no other call returns this object."""
+        return Registry({}, get_registry(request).environ).open(self, name)
+
+    def save(self, request: Any, response: Any, session: Session) -> None:  # noqa: ARG002 - as the original has it
+        """The same as ``session.save(response)``."""
+        session.save(response)
+
+    # The way in
+
+    def open(self, name: str, texts: Sequence[str]) -> Session:
+        """The session in the first good text, else a new one with the first text's fault in `rejected`."""
+        now_ms = int(self._clock() * 1000)
+        faults = []
+        for text in texts:
+            try:
+                return self._read(name, text, now_ms)
+            except DecodeError as error:
+                faults.append(error)
+        rejected = faults[0].reason if faults else None
+        session = Session(name, options=self.options, created_ms=now_ms, rejected=rejected, clock=self._clock)
+        session.muted = any(isinstance(fault, Replaced) for fault in faults)
+        return session
+
+    def _read(self, name: str, text: str, now_ms: int) -> Session:
+        raise NotImplementedError
+
+    def _alive(
+        self,
+        name: str,
+        loaded: Envelope,
+        seen_ms: int,
+        now_ms: int,
+        origin: object,
+        handle: str | None = None,
+    ) -> Session:
+        """A session of what was loaded; `DecodeError` when its time is over."""
+        created_ms, _, values, extras = loaded
+        require_alive(self._span, created_ms, seen_ms, extras, now_ms)
+        return Session(
+            name,
+            values,
+            options=self.options,
+            extras=extras,
+            created_ms=created_ms,
+            seen_ms=seen_ms,
+            is_new=False,
+            origin=origin,
+            handle=handle,
+            clock=self._clock,
+        )
+
+    # Who is signed in
+
+    def revoke(self, principal: str, keep: Session | None = None) -> None:
+        """Log this principal out everywhere, from the very next request on; `keep` stays signed in.
+
+        :param keep: the session of this request, say, after a change of password. It is saved with the
+            others of its request.
+        :raises BackendError: the backend failed, and nobody was logged out.
+        """
+        self._signed_in.revoke(principal, keep, self._span.longest(int(self._clock() * 1000)))
+
+    def sessions_of(self, principal: str) -> list[SessionInfo]:
+        """The sessions that this principal is signed in with, the latest first; for a page of devices.
+
+        :raises UsageError: the backend cannot list.
+        """
+        infos = (self._info(principal, listed) for listed in self._signed_in.entries(principal))
+        return sorted(filter(None, infos), key=lambda info: info.last_seen, reverse=True)
+
+    def end(self, principal: str, handle: str) -> bool:
+        """End one of this principal's sessions; False when it has none with this handle.
+
+        :raises UsageError: the backend cannot list.
+        """
+        if not self._signed_in.has(principal, handle) or not self._end(handle):
+            return False
+        self._signed_in.unlink(principal, handle)
+        report(Event("destroyed", "", handle, "from another session"))
+        return True
+
+    def purge(self, progress: Callable[[int], object] | None = None) -> int:
+        """Remove expired records, in small batches that hold nobody up; how many there were.
+
+        Backends that drop them by themselves have nothing to remove.
+
+        :param progress: called after each batch with the number so far.
+        """
+        backend, removed = self._server_side, 0
+        while isinstance(backend, Purges):
+            batch = backend.purge(_BATCH)
+            removed += batch
+            if progress is not None:
+                progress(removed)
+            if batch < _BATCH:
+                break
+        return removed
+
+    #: The backend of this store, if it has any.
+    _server_side: Backend | None = None
+
+    _principals: Principals | None = None
+
+    @property
+    def _signed_in(self) -> Principals:
+        if self._principals is None:
+            raise UsageError("nothing is kept on the server: give revocations=backend, or use a ServerStore")
+        return self._principals
+
+    def _info(self, principal: str, listed: Listed) -> SessionInfo | None:
+        raise NotImplementedError
+
+    def _end(self, handle: str) -> bool:
+        raise NotImplementedError
+
+    # The way out
+
+    def commit(self, session: Session) -> str | None:
+        """Save the session; the text of its cookie, "" to delete it, None to send nothing."""
+        finish = self.prepare(session)
+        return None if finish is None else finish()
+
+    def prepare(self, session: Session) -> Finish | None:
+        """The first half of `commit`: encode, seal and measure. The second is what it returns, if need be."""
+        raise NotImplementedError
+
+
+def _instance(option: str, value: Any, kind: type) -> Any:
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise ConfigError(f"{option!r} must be {kind.__name__} (got {type(value).__name__})", option)
+    return value

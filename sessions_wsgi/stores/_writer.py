@@ -1,0 +1,235 @@
+"""Sessions into a backend: created, updated, renewed, touched, ended; each by version, none twice.
+
+The promise: a change to a key by a request that returned is visible to every later load, or was overwritten
+by a later write to the same key, or the session was ended; a session that was ended is never written again.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from typing import NamedTuple
+
+from sessions_wsgi import envelope
+from sessions_wsgi.backends import Backend, Conflict, Gone, Record, Version
+from sessions_wsgi.codecs import SignedCodec
+from sessions_wsgi.envelope import Span
+from sessions_wsgi.errors import BackendError, DecodeError
+from sessions_wsgi.serializers import Serializer
+from sessions_wsgi.session import Session
+from sessions_wsgi.stores._builtin import REPLACED_SECONDS
+from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, Records, record_key
+from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Side, changes, merge
+from sessions_wsgi.stores.revocation import Principals
+
+_TRIES = 5
+
+
+class Origin(NamedTuple):
+    """A session as it stands in the backend."""
+
+    id: bytes
+    key: str
+    version: Version
+    #: The envelope's bytes, and the time inside it.
+    data: bytes
+    seen_ms: int
+    #: The text of the id's cookie; whether the key that seals now made it, and the record.
+    text: str
+    fresh: bool
+    record_fresh: bool
+
+
+class Writer:
+    """Carries out what a `ServerStore` has decided, and keeps the session's books."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        ids: SignedCodec,
+        records: Records,
+        *,
+        span: Span,
+        serializer: Serializer,
+        conflict: ConflictPolicy,
+        principals: Principals,
+    ) -> None:
+        self._backend, self._ids, self._records = backend, ids, records
+        self._span, self._serializer, self._conflict = span, serializer, conflict
+        self._principals = principals
+        self._name = str(getattr(backend, "name", type(backend).__name__))
+
+    def dumps(self, session: Session, seen_ms: int) -> bytes:
+        """The session's envelope.
+
+        :raises SerializeError: a value cannot be kept as it is.
+        """
+        return envelope.dumps(session, self._serializer, seen_ms)
+
+    def unchanged(self, session: Session, origin: Origin, data: bytes) -> bool:
+        """Whether `data` holds what the backend does, the time aside."""
+        return envelope.unchanged(session, self._serializer, origin.data, origin.seen_ms, data)
+
+    def destroy(self, session: Session) -> str:
+        self.drop(session)
+        session.committed(stored=False)
+        return ""
+
+    def drop(self, session: Session) -> None:
+        """Delete the record of what was destroyed; a request that still holds it finds it gone.
+
+        :raises BackendError: it could not be deleted, and may live on.
+        """
+        ended: Origin | None = session.ended
+        if ended is not None:
+            self._backend.delete(ended.key)
+            self._unlink(ended)
+            session.note("destroyed", handle=ended.key)
+            session.ended = None
+
+    def create(self, session: Session, data: bytes, now_ms: int) -> str:
+        self.drop(session)
+        now, expires = now_ms / 1000, self._span.deadline(session, now_ms)
+        for _ in range(_TRIES):
+            raw_id = secrets.token_bytes(ID_BYTES)
+            key = record_key(raw_id)
+            version = self._backend.create(key, self._records.seal(raw_id, data, now), expires)
+            if version is not None:
+                text = self._ids.seal_at(session.options.cookie_name(session.name), raw_id, now)
+                self._stands(session, Origin(raw_id, key, version, data, now_ms, text, True, True), now_ms)
+                self._principals.link(session, now_ms)
+                return text
+        raise BackendError(self._name, "create: every new id was taken")
+
+    def update(self, session: Session, data: bytes, now_ms: int) -> str | None:
+        send = self._cookie_due(session, now_ms)
+        for attempt in range(_TRIES):
+            origin = session.origin
+            sealed = self._records.seal(origin.id, data, now_ms / 1000)
+            expires = self._span.deadline(session, now_ms)
+            outcome = self._backend.update(origin.key, sealed, expires, origin.version)
+            if not isinstance(outcome, Conflict | Gone):
+                text = self._text(session, now_ms) if send else None
+                stands = session.origin._replace(
+                    version=outcome, data=data, seen_ms=now_ms, record_fresh=True
+                )
+                self._stands(session, stands, now_ms)
+                return text
+            if isinstance(outcome, Gone) or not self._merge(session, outcome.record, now_ms):
+                self._gone(session)
+                return None
+            data = self.dumps(session, now_ms)
+            _wait(attempt)
+        raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
+
+    def renew(self, session: Session, data: bytes, now_ms: int) -> str | None:
+        """Old id dead first, by version, so that a crash in between leaves none alive, never two."""
+        for attempt in range(_TRIES):
+            origin = session.origin
+            expires = now_ms / 1000 + REPLACED_SECONDS
+            outcome = self._backend.update(origin.key, TOMBSTONE, expires, origin.version)
+            if isinstance(outcome, Conflict) and self._merge(session, outcome.record, now_ms):
+                data = self.dumps(session, now_ms)
+                _wait(attempt)
+                continue
+            if isinstance(outcome, Conflict | Gone):
+                if not self._start_over(session):
+                    return None
+                data = self.dumps(session, now_ms)
+            self._unlink(origin)
+            session.note("regenerated")
+            return self.create(session, data, now_ms)
+        raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
+
+    def touch(self, session: Session, now_ms: int) -> str | None:
+        origin = session.origin
+        if not self._backend.touch(origin.key, self._span.deadline(session, now_ms), origin.version):
+            return None  # gone, or changed and so seen by another request, whose cookie is newer
+        session.seen_ms = now_ms
+        return self.resend(session, now_ms) if self._cookie_due(session, now_ms) else None
+
+    def resend(self, session: Session, now_ms: int) -> str:
+        session.cookie_age = self._span.cookie_age(session, now_ms)
+        session.committed(stored=True)
+        return self._text(session, now_ms)
+
+    # Steps
+
+    def _unlink(self, origin: Origin) -> None:
+        """Take what ended off its principal's list."""
+        if self._principals.lists:
+            *_, extras = envelope.loads(origin.data, self._serializer)
+            self._principals.unlink(extras.get("principal"), origin.key)
+
+    def _cookie_due(self, session: Session, now_ms: int) -> bool:
+        """Whether the browser must get the cookie again: new attributes, a newer key, a later Max-Age."""
+        if session.resend or not session.origin.fresh:
+            return True
+        return session.max_age is not None and self._span.touch_due(session.seen_ms, session.extras, now_ms)
+
+    def _text(self, session: Session, now_ms: int) -> str:
+        origin: Origin = session.origin
+        if not origin.fresh:
+            text = self._ids.seal_at(session.options.cookie_name(session.name), origin.id, now_ms / 1000)
+            session.origin = origin = origin._replace(text=text, fresh=True)
+        return origin.text
+
+    def _stands(self, session: Session, origin: Origin, now_ms: int) -> None:
+        session.origin, session.handle, session.seen_ms = origin, origin.key, now_ms
+        session.cookie_age = self._span.cookie_age(session, now_ms)
+        session.note("saved")
+        session.committed(stored=True)
+
+    def _merge(self, session: Session, record: Record, now_ms: int) -> bool:
+        """Bring in what another request stored; False: it ended the session."""
+        origin: Origin = session.origin
+        if record.data == TOMBSTONE:
+            return False
+        try:
+            data, record_fresh = self._records.open(origin.id, record.data, now_ms / 1000)
+            base, (_, seen_ms, *theirs) = (
+                envelope.loads(each, self._serializer) for each in (origin.data, data)
+            )
+        except DecodeError:
+            return False
+        mine = Side(session.stored_values, session.extras)
+        try:
+            merged = merge(Side(*base[2:]), mine, Side(*theirs), self._serializer.dumps, self._conflict)
+        except BothChanged:
+            raise BackendError(self._name, "merge: a key was changed on both sides") from None
+        session.note("conflict", "a key was changed on both sides" if merged.disputed else "merged")
+        if session.renewed:  # not the secret from before
+            merged.extras.pop("csrf", None)
+            merged.extras.update({k: v for k, v in mine.extras.items() if k == "csrf"})
+        session.stored_values, session.extras = merged.values, merged.extras
+        session.origin = origin._replace(
+            version=record.version, data=data, seen_ms=seen_ms, record_fresh=record_fresh
+        )
+        return True
+
+    def _start_over(self, session: Session) -> bool:
+        """What was to be renewed is gone: a `login` keeps what this request wrote, `regenerate` nothing."""
+        base = Side(*envelope.loads(session.origin.data, self._serializer)[2:])
+        mine = Side(session.stored_values, session.extras)
+        principal = session.principal
+        if session.renewed != "login":
+            self._gone(session)
+            session.stored_values, session.extras = {}, {}
+            return False
+        session.note("gone")
+        session.stored_values, session.extras = changes(base, mine, self._serializer.dumps)
+        session.extras["principal"] = principal
+        session.origin = session.handle = None
+        return True
+
+    def _gone(self, session: Session) -> None:
+        """Drop the changes and send nothing: even a deletion could hit a newer cookie."""
+        session.note("gone")
+        session.origin = session.handle = None
+        session.muted = True
+        session.committed(stored=False)
+
+
+def _wait(attempt: int) -> None:
+    time.sleep(random.uniform(0, 0.001 * 2**attempt))  # noqa: S311 - jitter, not a secret

@@ -1,0 +1,187 @@
+"""The whole session in the cookie, signed or encrypted."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any
+
+from sessions_wsgi import envelope
+from sessions_wsgi.backends import Backend
+from sessions_wsgi.codecs import EncryptedCodec, Opened, SignedCodec
+from sessions_wsgi.cookies import require_size
+from sessions_wsgi.errors import CookieTooLargeError
+from sessions_wsgi.keys import Keys
+from sessions_wsgi.protocols import Finish
+from sessions_wsgi.session import Session
+from sessions_wsgi.stores._builtin import BuiltinStore
+from sessions_wsgi.stores._denylist import DenyList
+from sessions_wsgi.stores._records import ID_BYTES
+from sessions_wsgi.stores.merge import Side, changes
+from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
+
+
+class CookieStore(BuiltinStore):
+    """Sessions in at most 4096 bytes of cookie, name included.
+
+    Signed, visitors can read what it holds; encrypted, they cannot. Without `revocations` there is no state
+    on the server, so an old copy of a cookie counts until its lifetime ends: a log-out only asks the browser.
+
+    :param keys: see `KeyRing`.
+    :param encrypt: hide the values from the visitor.
+    :param revocations: a backend that remembers which sessions ended: then `destroy`, `regenerate` and
+        `revoke` end every copy of a cookie (OWASP ASVS 7.4.1), at one read per request, two when signed in.
+    :param common: see `BuiltinStore`.
+    """
+
+    def __init__(
+        self, keys: Keys, *, encrypt: bool = False, revocations: Backend | None = None, **common: Any
+    ) -> None:
+        super().__init__(**common)
+        codec = EncryptedCodec if encrypt else SignedCodec
+        self._codec = codec(keys, "session", audience=self._audience, clock=self._clock)
+        self._denied: DenyList | None = None
+        if revocations is not None:
+            self._denied, self._server_side = DenyList(revocations), revocations
+            self._principals = Principals(
+                revocations, audience=self._audience, serializer=self._serializer, span=self._span
+            )
+
+    # The way in
+
+    def _read(self, name: str, text: str, now_ms: int) -> Session:
+        origin = self._codec.open_at(self.options.cookie_name(name), text, now_ms / 1000)
+        loaded = envelope.loads(origin[0], self._serializer)
+        session = self._alive(name, loaded, loaded[1], now_ms, origin=origin)
+        if self._denied is not None:
+            self._require_not_ended(session, self._denied, now_ms)
+        return session
+
+    def _require_not_ended(self, session: Session, denied: DenyList, now_ms: int) -> None:
+        session_id = session.extras.get("id")
+        if session_id is not None:
+            session.handle = denied.handle(session_id)
+            denied.require(session.handle, now_ms / 1000)
+        if "principal" in session.extras:
+            self._signed_in.require(session.extras, session.handle, self._span.deadline(session, now_ms))
+
+    # The way out
+
+    def prepare(self, session: Session) -> Finish | None:
+        now_ms, state = int(self._clock() * 1000), session.state
+        if session.muted and session.renewed != "login":
+            return None
+        if state == "destroyed":
+            return partial(self._destroy, session)
+        wanted = self._must_send(session, now_ms)
+        if state == "clean" and not wanted:
+            return None
+        data = envelope.dumps(session, self._serializer, now_ms)
+        origin: Opened | None = session.origin
+        if not wanted and (origin is None or self._unchanged(session, origin, data)):
+            return None
+        if self._denied is None:
+            return partial(self._sent, session, data, self._sealed(session, data, now_ms), now_ms)
+        return self._prepare_revocable(session, self._denied, now_ms)
+
+    def _must_send(self, session: Session, now_ms: int) -> bool:
+        """Whether the browser gets a cookie even if nothing in it changed."""
+        origin: Opened | None = session.origin
+        if origin is None:
+            return session.has_content
+        if session.resend or session.renewed or not origin[1]:
+            return True
+        return self._span.touch_due(session.seen_ms, session.extras, now_ms)
+
+    def _unchanged(self, session: Session, origin: Opened, data: bytes) -> bool:
+        return envelope.unchanged(session, self._serializer, origin[0], session.seen_ms, data)
+
+    def _sealed(self, session: Session, data: bytes, now_ms: int) -> str:
+        cookie = self.options.cookie_name(session.name)
+        text = self._codec.seal_at(cookie, data, now_ms / 1000)
+        try:
+            require_size(cookie, text)
+        except CookieTooLargeError as error:
+            sizes = envelope.sizes(session, self._serializer)
+            raise CookieTooLargeError(cookie, error.size, error.limit, sizes) from None
+        return text
+
+    def _sent(self, session: Session, data: bytes, text: str, now_ms: int) -> str:
+        session.note("saved")
+        session.origin, session.seen_ms = (data, True), now_ms
+        session.cookie_age = self._span.cookie_age(session, now_ms)
+        session.committed(stored=True)
+        return text
+
+    def _destroy(self, session: Session) -> str:
+        self.drop(session)
+        session.note("destroyed")
+        session.committed(stored=False)
+        return ""
+
+    # With revocations
+
+    def drop(self, session: Session) -> None:
+        """End every copy of the cookie of what was destroyed, where the server keeps any state."""
+        if self._denied is None or session.ended is None:
+            return
+        created_ms, _, _, extras = envelope.loads(session.ended[0], self._serializer)
+        session.ended = None
+        if "id" in extras:
+            handle = self._denied.handle(extras["id"])
+            self._denied.add(handle, self._span.last_end(created_ms, extras, int(self._clock() * 1000)))
+            self._unlink(extras.get("principal"), handle)
+
+    def _prepare_revocable(self, session: Session, denied: DenyList, now_ms: int) -> Finish:
+        old = session.handle
+        if old is None or session.renewed:
+            session.extras["id"] = secrets.token_hex(ID_BYTES)
+        self._signed_in.enter(session, now_ms)
+        data = envelope.dumps(session, self._serializer, now_ms)
+        text = self._sealed(session, data, now_ms)
+        return partial(self._sent_unless_ended, session, denied, old, data, text, now_ms)
+
+    def _sent_unless_ended(
+        self, session: Session, denied: DenyList, old: str | None, data: bytes, text: str, now_ms: int
+    ) -> str | None:
+        self.drop(session)
+        if old is not None and denied.has(old):
+            session.note("gone")
+            if session.renewed != "login":  # a deletion could hit a newer cookie
+                session.muted = True
+                session.committed(stored=False)
+                return None
+            data, text = self._only_written(session, now_ms)
+        elif old is not None and session.renewed:
+            until = self._span.last_end(session.created_ms, session.extras, now_ms)
+            denied.add(old, until, replaced_at=now_ms / 1000)
+            self._unlink(session.principal, old)
+            session.note("regenerated")
+        session.handle = denied.handle(session.extras["id"])
+        if old != session.handle:
+            self._signed_in.link(session, now_ms)
+        return self._sent(session, data, text, now_ms)
+
+    def _only_written(self, session: Session, now_ms: int) -> tuple[bytes, str]:
+        """What this request wrote into a session that somebody else ended meanwhile."""
+        base = Side(*envelope.loads(session.origin[0], self._serializer)[2:])
+        mine = Side(session.stored_values, session.extras)
+        principal = session.principal
+        session.stored_values, session.extras = changes(base, mine, self._serializer.dumps)
+        session.extras["principal"] = principal
+        data = envelope.dumps(session, self._serializer, now_ms)
+        return data, self._sealed(session, data, now_ms)
+
+    def _unlink(self, principal: str | None, handle: str) -> None:
+        self._signed_in.unlink(principal, handle)
+
+    def _info(self, principal: str, listed: Listed) -> SessionInfo | None:
+        if self._denied is None or self._denied.has(listed.handle):
+            self._unlink(principal, listed.handle)
+            return None
+        return listed.info(listed.created_ms)
+
+    def _end(self, handle: str) -> bool:
+        if self._denied is None:
+            return False
+        return self._denied.add(handle, self._span.longest(int(self._clock() * 1000)))

@@ -1,0 +1,141 @@
+"""An id in the cookie, the session in a backend."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from sessions_wsgi import envelope
+from sessions_wsgi.backends import Backend
+from sessions_wsgi.codecs import SignedCodec
+from sessions_wsgi.errors import ConfigError, DecodeError
+from sessions_wsgi.keys import KeyRing, Keys
+from sessions_wsgi.protocols import Finish
+from sessions_wsgi.session import Session
+from sessions_wsgi.stores._builtin import BuiltinStore, Replaced
+from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, PlainRecords, SealedRecords, record_key
+from sessions_wsgi.stores._writer import Origin, Writer
+from sessions_wsgi.stores.merge import ConflictPolicy
+from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
+
+
+class ServerStore(BuiltinStore):
+    """Sessions of any size, which the server can end.
+
+    The id is 32 random bytes, signed, so a forged one costs the backend nothing; it sees only the hash.
+
+    :param backend: where the records are; see `sessions_wsgi.backends`.
+    :param keys: see `KeyRing`.
+    :param encrypt: seal the records, too: a stolen dump and the keys open nothing without the cookies.
+    :param conflict: what becomes of a key that two requests changed at once: "mine" lets the later commit
+        win, "error" fails it with a `BackendError`, a callable ``(key, base, mine, theirs)`` returns the
+        value.
+    :param common: see `BuiltinStore`.
+    """
+
+    saves_late = True
+
+    def __init__(
+        self,
+        backend: Backend,
+        keys: Keys,
+        *,
+        encrypt: bool = False,
+        conflict: ConflictPolicy = "mine",
+        **common: Any,
+    ) -> None:
+        super().__init__(**common)
+        for verb in ("load", "create", "update", "touch", "delete"):
+            if not callable(getattr(backend, verb, None)):
+                raise ConfigError(
+                    f"'backend' must have the method {verb}; see sessions_wsgi.backends", "backend"
+                )
+        if conflict not in ("mine", "error") and not callable(conflict):
+            raise ConfigError(
+                f"'conflict' must be 'mine', 'error' or a callable (got {conflict!r})", "conflict"
+            )
+        ring = KeyRing.of(keys)
+        self.backend = self._server_side = backend
+        #: Each process would have sessions of its own.
+        self.single_process = bool(getattr(backend, "single_process", False))
+        self._ids = SignedCodec(ring, "id", audience=self._audience, clock=self._clock)
+        self._records = SealedRecords(ring, self._audience) if encrypt else PlainRecords()
+        principals = Principals(
+            backend, audience=self._audience, serializer=self._serializer, span=self._span
+        )
+        self._principals = principals
+        self._writer = Writer(
+            backend,
+            self._ids,
+            self._records,
+            span=self._span,
+            serializer=self._serializer,
+            conflict=conflict,
+            principals=principals,
+        )
+
+    # The way in
+
+    def _read(self, name: str, text: str, now_ms: int) -> Session:
+        raw_id, fresh = self._ids.open_at(self.options.cookie_name(name), text, now_ms / 1000)
+        if len(raw_id) != ID_BYTES:
+            raise DecodeError("malformed")
+        key = record_key(raw_id)
+        record = self.backend.load(key)
+        if record is None:
+            raise DecodeError("expired")
+        if record.data == TOMBSTONE:
+            raise Replaced
+        data, record_fresh = self._records.open(raw_id, record.data, now_ms / 1000)
+        loaded = envelope.loads(data, self._serializer)
+        seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
+        origin = Origin(raw_id, key, record.version, data, loaded[1], text, fresh, record_fresh)
+        session = self._alive(name, loaded, seen_ms, now_ms, origin=origin, handle=key)
+        if "principal" in session.extras:
+            self._signed_in.require(session.extras, key, self._span.deadline(session, now_ms))
+        return session
+
+    # The way out
+
+    def prepare(self, session: Session) -> Finish | None:
+        now_ms, origin = int(self._clock() * 1000), session.origin
+        if session.muted and session.renewed != "login":
+            return None
+        if session.state == "destroyed":
+            return partial(self._writer.destroy, session)
+        self._signed_in.enter(session, now_ms)
+        if origin is None:
+            if not session.has_content:
+                return None
+            return partial(self._writer.create, session, self._writer.dumps(session, now_ms), now_ms)
+        if session.renewed:
+            return partial(self._writer.renew, session, self._writer.dumps(session, now_ms), now_ms)
+        if session.state == "changed" or not origin.record_fresh:
+            data = self._writer.dumps(session, now_ms)
+            if not (origin.record_fresh and self._writer.unchanged(session, origin, data)):
+                return partial(self._writer.update, session, data, now_ms)
+        if self._span.touch_due(session.seen_ms, session.extras, now_ms):
+            return partial(self._writer.touch, session, now_ms)
+        if session.resend or not origin.fresh:
+            return partial(self._writer.resend, session, now_ms)
+        return None
+
+    def drop(self, session: Session) -> None:
+        """Carry out a `destroy` on the server, and nothing else."""
+        self._writer.drop(session)
+
+    # Who is signed in
+
+    def _info(self, principal: str, listed: Listed) -> SessionInfo | None:
+        record = self.backend.load(listed.handle)
+        if record is None or record.data == TOMBSTONE:
+            self._signed_in.unlink(principal, listed.handle)
+            return None
+        seen_ms, extras = listed.created_ms, listed.extras
+        if isinstance(self._records, PlainRecords):
+            _, seen_ms, _, extras = envelope.loads(record.data, self._serializer)
+        seen_ms = self._span.seen_ms(seen_ms, extras, record.expires, int(self._clock() * 1000))
+        return listed.info(seen_ms)
+
+    def _end(self, handle: str) -> bool:
+        return self.backend.delete(handle)
