@@ -2,6 +2,7 @@
 
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.codecs import EncryptedCodec, SignedCodec
+from sessions_wsgi.config import store_from_url
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import (
@@ -18,11 +19,11 @@ from sessions_wsgi.errors import (
 )
 from sessions_wsgi.keys import Key, KeyRing
 from sessions_wsgi.middleware import SessionMiddleware
-from sessions_wsgi.protocols import Store
+from sessions_wsgi.protocols import Imported, Importer, Store
 from sessions_wsgi.registry import Registry, get_registry, get_session
 from sessions_wsgi.serializers import CBORSerializer, CustomType, JSONSerializer, Serializer
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores import CookieStore, FileStore, MemoryStore, ServerStore
+from sessions_wsgi.stores import CookieStore, FileStore, MemoryStore, ServerStore, SessionInfo, SQLiteStore
 
 __all__ = [
     "Backend",
@@ -37,16 +38,20 @@ __all__ = [
     "EncryptedCodec",
     "Event",
     "FileStore",
+    "Imported",
+    "Importer",
     "JSONSerializer",
     "Key",
     "KeyRing",
     "Lifetime",
     "MemoryStore",
     "Registry",
+    "SQLiteStore",
     "SerializeError",
     "Serializer",
     "ServerStore",
     "Session",
+    "SessionInfo",
     "SessionMiddleware",
     "SessionSealedError",
     "SessionsError",
@@ -56,4 +61,5 @@ __all__ = [
     "UsageError",
     "get_registry",
     "get_session",
+    "store_from_url",
 ]

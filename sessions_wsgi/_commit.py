@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TypeGuard
 
@@ -48,10 +48,21 @@ def _finished(
             if text is not None:
                 age = session.max_age if session.cookie_age is None else session.cookie_age
                 cookies.append((cookie, set_cookie(cookie, text, session.options, age, session.now())))
+                cookies.extend(_retired(session))
         except SessionsError as error:
             failures.append(error)
         report_notes(session, on_event)
     return cookies
+
+
+def _retired(session: Session) -> Iterator[tuple[str, str]]:
+    """What a session that was taken over leaves behind is removed, now that it is saved."""
+    if session.adopted is not None:
+        session.adopted()
+    if session.old_cookie is not None:
+        name, options = session.old_cookie
+        yield name, set_cookie(name, "", options, None, 0)
+    session.adopted = session.old_cookie = None
 
 
 def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
@@ -62,31 +73,40 @@ def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
     for session, store, _ in opened:
         if session.ended is not None and _prepares(store):
             store.drop(session)
-            report_notes(session, on_event)
+        if session.destroyed and session.adopted is not None:
+            session.adopted()
+            session.adopted = None
+        report_notes(session, on_event)
 
 
-def close(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
-    """Save again what has a record, tell of what changed too late for its cookie. Never raises."""
+def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool = False) -> None:
+    """Save again what has a record, tell of what changed too late for its cookie. Never raises.
+
+    :param abandoned: the request failed: only what was destroyed ends.
+    """
     for session, store, _ in opened:
-        if _prepares(store) and (session.ended is not None or session.state != "clean"):
-            try:
-                _close(session, store)
-            except Exception as error:  # noqa: BLE001 - the server is closing; a conflict policy may raise anything
-                logger.warning(
-                    "a late change of session %r was not saved: %s", session.name, type(error).__name__
-                )
-                session.note("late_change", "not saved")
-            report_notes(session, on_event)
+        if not _prepares(store) or (session.ended is None and session.state == "clean"):
+            continue
+        try:
+            _close(session, store, abandoned=abandoned)
+        except Exception as error:  # noqa: BLE001 - nobody is left to raise to; a conflict policy may raise anything
+            name = type(error).__name__
+            logger.warning("a late change of session %r was not saved: %s", session.name, name)
+            session.note("late_change", "not saved")
+        report_notes(session, on_event)
 
 
-def _close(session: Session, store: PreparingStore) -> None:
-    finish = store.prepare(session)
-    if finish is None:
+def _close(session: Session, store: PreparingStore, *, abandoned: bool) -> None:
+    if session.ended is not None:
+        store.drop(session)
+    if abandoned or not store.changed(session):
         return
-    if session.seal is Seal.LATE or session.ended is not None:
-        finish()
-    elif finish() is not None:
+    if session.seal is Seal.SEALED or session.is_new or session.renewed:  # it would need a cookie
         session.note("late_change", "lost")
+        return
+    finish = store.prepare(session)
+    if finish is not None:
+        finish()
 
 
 def report_notes(session: Session, on_event: OnEvent | None) -> None:

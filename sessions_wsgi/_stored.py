@@ -49,6 +49,9 @@ class Stored:
     destroyed = resend = False
     #: It came with an id that another request replaced: saving it would clobber the newer cookie.
     muted = False
+    #: It came from another store or library: how its record there is removed, and its cookie.
+    adopted: Callable[[], None] | None = None
+    old_cookie: tuple[str, CookieOptions] | None = None
     #: The origin of what `destroy` ended since the last commit.
     ended: Any = None
     #: Seconds that the browser keeps the cookie, as the store decided at the commit.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.session import Session
@@ -33,6 +33,28 @@ class Store(Protocol):
         """
 
 
+class Imported(NamedTuple):
+    """What an importer read."""
+
+    values: Mapping[Any, Any]
+    #: When the foreign text was made, seconds since the epoch.
+    created: float
+    #: Category and value of each message.
+    flashes: Sequence[tuple[str, Any]] = ()
+    #: Who is signed in; nobody, unless the application said how to tell.
+    principal: str | None = None
+
+
+class Importer(Protocol):
+    """Reads the cookies of another library, so that changing to this one logs nobody out."""
+
+    def read(self, text: str, now: float) -> Imported:
+        """The session in a foreign text.
+
+        :raises DecodeError: it is not of this format, not authentic, or past its time.
+        """
+
+
 class PreparingStore(Store, Protocol):
     """A store whose commit has two halves, so that several sessions are saved all or none."""
 
@@ -41,6 +63,9 @@ class PreparingStore(Store, Protocol):
 
     def prepare(self, session: Session) -> Finish | None:
         """Encode, seal and measure; what is returned does the rest of `commit`; None: nothing is left."""
+
+    def changed(self, session: Session) -> bool:
+        """Whether its encoded bytes differ from those that are stored, or there is content and none are."""
 
     def drop(self, session: Session) -> None:
         """Carry out a `destroy` on the server, and nothing else."""

@@ -31,6 +31,7 @@ class Registry:
     _request: Any = None
     #: The headers have left.
     sealed = False
+    _abandoned = _closed = False
     #: The failure of a backend while a session was opened, if there was one.
     failure: BackendError | None = None
 
@@ -42,7 +43,7 @@ class Registry:
         on_event: OnEvent | None = None,
     ) -> None:
         self.stores, self.environ = stores, environ
-        self._parent, self._on_event = parent, on_event
+        self.parent, self._on_event = parent, on_event
         self.opened: dict[str, Opened] = {}
 
     # The way in
@@ -55,13 +56,13 @@ class Registry:
         store = self.stores.get(name)
         if store is not None:
             return self._open(store, name)
-        if self._parent is not None and name in self._parent.known():
-            return self._parent[name]
+        if self.parent is not None and name in self.parent.known():
+            return self.parent[name]
         raise UnknownSessionError(name, sorted(self.known()), middleware=bool(self.stores))
 
     def known(self) -> set[str]:
         """The names that can be asked for here, those of outer middlewares included."""
-        outer = self._parent.known() if self._parent is not None else ()
+        outer = self.parent.known() if self.parent is not None else ()
         return {*self.stores, *self.opened, *outer}
 
     def open(self, store: Store, name: str) -> Session:
@@ -82,7 +83,10 @@ class Registry:
     def _open(self, store: Store, name: str) -> Session:
         cookie = store.options.cookie_name(name)
         header = self.environ.get("HTTP_COOKIE")
-        texts = find_cookies(header, cookie) if header else ()
+        texts = find_cookies(header, cookie) if header else []
+        if header and hasattr(store, "other_cookies"):
+            for other in store.other_cookies(name):
+                texts.extend(find_cookies(header, other))
         try:
             session = store.open(name, texts)
         except BackendError as error:
@@ -109,6 +113,9 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self.opened)
+
+    def __bool__(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return f"<Registry of {sorted(self.stores)}, open {sorted(self.opened)}>"
@@ -177,16 +184,19 @@ class Registry:
             self._seal(opened)
 
     def _seal(self, opened: Opened) -> None:
-        late = getattr(opened[1], "saves_late", False) and not opened[0].is_new
+        late = not self._closed and getattr(opened[1], "saves_late", False) and not opened[0].is_new
         opened[0].seal = Seal.LATE if late else Seal.SEALED
 
     def abandon(self) -> None:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
+        self._abandoned = True
         abandon(self.opened.values(), self._on_event)
 
     def close(self) -> None:
         """The body was closed: save again what has a record, tell of what changed too late. Never raises."""
-        close(self.opened.values(), self._on_event)
+        close(self.opened.values(), self._on_event, abandoned=self._abandoned)
+        self._closed = True
+        self.seal()
 
 
 def get_registry(where: Any) -> Registry:

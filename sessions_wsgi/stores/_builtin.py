@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
-from sessions_wsgi.envelope import Envelope, Lifetime, Span, require_alive
+from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span, require_alive
 from sessions_wsgi.errors import ConfigError, DecodeError, Event, UsageError, report
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.registry import Registry, get_registry
 from sessions_wsgi.serializers import CBORSerializer, Serializer
 from sessions_wsgi.session import Session
+from sessions_wsgi.stores._accept import Accept, Accepted
+from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
 
-#: Seconds for which a replaced id is remembered, so that requests on their way with it set no cookie.
-REPLACED_SECONDS = 120.0
-
 _BATCH = 200
-
-
-class Replaced(DecodeError):  # noqa: N818 - a reason, as the others are
-    """The text holds an id that another request has replaced a moment ago."""
-
-    def __init__(self) -> None:
-        super().__init__("expired")
 
 
 class BuiltinStore:
@@ -35,6 +27,8 @@ class BuiltinStore:
     :param options: attributes of the cookies.
     :param lifetime: how long sessions live.
     :param serializer: values to bytes and back; by default CBOR, which keeps types exactly.
+    :param accept: importers, and other stores, whose sessions are taken over: a text that is none of this
+        store's is offered to them in order.
     :param audience: which service the texts are for; stores with other audiences refuse them.
     :param clock: seconds since the epoch.
     """
@@ -47,6 +41,7 @@ class BuiltinStore:
         options: CookieOptions | None = None,
         lifetime: Lifetime | None = None,
         serializer: Serializer | None = None,
+        accept: Accepted = (),
         audience: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -57,6 +52,7 @@ class BuiltinStore:
             raise ConfigError("'serializer' must have the methods dumps and loads", "serializer")
         if not callable(clock):
             raise ConfigError("'clock' must be a callable that returns seconds since the epoch", "clock")
+        self._accept = Accept(accept, self.options, clock) if accept else None
         self._span, self._audience, self._clock = Span(self.lifetime), audience, clock
 
     # Without the middleware
@@ -78,6 +74,10 @@ class BuiltinStore:
 
     # The way in
 
+    def other_cookies(self, name: str) -> Iterable[str]:
+        """The names of the cookies that may hold a session to take over."""
+        return () if self._accept is None else self._accept.cookies(name)
+
     def open(self, name: str, texts: Sequence[str]) -> Session:
         """The session in the first good text, else a new one with the first text's fault in `rejected`."""
         now_ms = int(self._clock() * 1000)
@@ -87,6 +87,10 @@ class BuiltinStore:
                 return self._read(name, text, now_ms)
             except DecodeError as error:
                 faults.append(error)
+        if self._accept is not None and texts and not any(isinstance(fault, Ended) for fault in faults):
+            adopted = self._accept.adopt(name, texts, now_ms / 1000)
+            if adopted is not None:
+                return adopted
         rejected = faults[0].reason if faults else None
         session = Session(name, options=self.options, created_ms=now_ms, rejected=rejected, clock=self._clock)
         session.muted = any(isinstance(fault, Replaced) for fault in faults)

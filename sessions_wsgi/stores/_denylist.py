@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sessions_wsgi.backends import Backend
+from sessions_wsgi.envelope import Ended
 from sessions_wsgi.errors import ConfigError, DecodeError
-from sessions_wsgi.stores._builtin import REPLACED_SECONDS, Replaced
+from sessions_wsgi.stores._ended import REPLACED_SECONDS, Replaced
 from sessions_wsgi.stores._records import record_key
 
 _DESTROYED, _REPLACED = b"destroyed", b"replaced"
@@ -39,7 +40,7 @@ class DenyList:
         kind, _, moment = record.data.partition(b" ")
         if kind == _REPLACED and now < float(moment) + REPLACED_SECONDS:
             raise Replaced
-        raise DecodeError("revoked")
+        raise Ended("revoked")
 
     def has(self, handle: str) -> bool:
         """Whether this id has ended."""

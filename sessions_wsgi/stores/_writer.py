@@ -18,7 +18,7 @@ from sessions_wsgi.envelope import Span
 from sessions_wsgi.errors import BackendError, DecodeError
 from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._builtin import REPLACED_SECONDS
+from sessions_wsgi.stores._ended import REPLACED_SECONDS
 from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, Records, record_key
 from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Side, changes, merge
 from sessions_wsgi.stores.revocation import Principals

@@ -93,6 +93,12 @@ class CookieStore(BuiltinStore):
             return True
         return self._span.touch_due(session.seen_ms, session.extras, now_ms)
 
+    def changed(self, session: Session) -> bool:
+        if session.state == "clean":
+            return False
+        data = envelope.dumps(session, self._serializer, session.seen_ms)
+        return session.has_content if session.origin is None else data != session.origin[0]
+
     def _unchanged(self, session: Session, origin: Opened, data: bytes) -> bool:
         return envelope.unchanged(session, self._serializer, origin[0], session.seen_ms, data)
 

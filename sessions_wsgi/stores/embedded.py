@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sessions_wsgi.backends.file import FileBackend
 from sessions_wsgi.backends.memory import MemoryBackend
+from sessions_wsgi.backends.sqlite import SQLiteBackend
 from sessions_wsgi.keys import Keys
 from sessions_wsgi.stores.server import ServerStore
 
@@ -17,6 +18,7 @@ class FileStore(ServerStore):
     :param directory: made with mode 0700 when it does not exist; one that others may write is refused.
     :param durability: "process" survives a crash of the process, "host" one of the machine, at the cost of
         two fsyncs for each write.
+    :param sweep_every: after so many writes some expired files are removed; None leaves it to `purge`.
     :param options: those of `ServerStore`.
     """
 
@@ -26,19 +28,44 @@ class FileStore(ServerStore):
         keys: Keys,
         *,
         durability: Literal["process", "host"] = "process",
+        sweep_every: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(FileBackend(directory, durability=durability, **_clock(options)), keys, **options)
+        backend = FileBackend(directory, durability=durability, sweep_every=sweep_every, **_clock(options))
+        super().__init__(backend, keys, **options)
+
+
+class SQLiteStore(ServerStore):
+    """A `ServerStore` over a `SQLiteBackend`: the recommended one for processes of one machine.
+
+    :param path: of the database; made at first use.
+    :param timeout: seconds to wait for other writers.
+    :param sweep_every: after so many writes some expired records are removed; None leaves it to `purge`.
+    :param options: those of `ServerStore`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        keys: Keys,
+        *,
+        timeout: float = 5.0,
+        sweep_every: int | None = None,
+        **options: Any,
+    ) -> None:
+        backend = SQLiteBackend(path, timeout=timeout, sweep_every=sweep_every, **_clock(options))
+        super().__init__(backend, keys, **options)
 
 
 class MemoryStore(ServerStore):
     """A `ServerStore` over a `MemoryBackend`: for tests and single processes; gone when the process ends.
 
+    :param max_bytes: what it may take; beyond it the least recently used sessions go. None: no bound.
     :param options: those of `ServerStore`.
     """
 
-    def __init__(self, keys: Keys, **options: Any) -> None:
-        super().__init__(MemoryBackend(**_clock(options)), keys, **options)
+    def __init__(self, keys: Keys, *, max_bytes: int | None = 64 * 2**20, **options: Any) -> None:
+        super().__init__(MemoryBackend(max_bytes=max_bytes, **_clock(options)), keys, **options)
 
 
 def _clock(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sessions_wsgi.backends import Backend, Conflict, Entry, Gone, Lists, Record
-from sessions_wsgi.envelope import Span
-from sessions_wsgi.errors import BackendError, DecodeError, Event, UsageError, report
+from sessions_wsgi.envelope import Ended, Span
+from sessions_wsgi.errors import BackendError, Event, UsageError, report
 from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
 
@@ -88,10 +88,10 @@ class Principals:
         key = self._key("epoch", extras["principal"])
         record = self._backend.load(key)
         if record is None:
-            raise DecodeError("revoked")
+            raise Ended("revoked")
         epoch, _, kept = record.data.decode().partition(" ")
         if extras.get("epoch") != epoch and (not kept or kept != handle):
-            raise DecodeError("revoked")
+            raise Ended("revoked")
         if record.expires < until:
             self._prolonged(key, record, until)
         extras["epoch"] = epoch

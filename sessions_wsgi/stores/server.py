@@ -12,7 +12,8 @@ from sessions_wsgi.errors import ConfigError, DecodeError
 from sessions_wsgi.keys import KeyRing, Keys
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._builtin import BuiltinStore, Replaced
+from sessions_wsgi.stores._builtin import BuiltinStore
+from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, PlainRecords, SealedRecords, record_key
 from sessions_wsgi.stores._writer import Origin, Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
@@ -119,6 +120,12 @@ class ServerStore(BuiltinStore):
         if session.resend or not origin.fresh:
             return partial(self._writer.resend, session, now_ms)
         return None
+
+    def changed(self, session: Session) -> bool:
+        origin: Origin | None = session.origin
+        if session.state == "clean" or origin is None:
+            return session.state != "clean" and session.has_content
+        return self._writer.dumps(session, origin.seen_ms) != origin.data
 
     def drop(self, session: Session) -> None:
         """Carry out a `destroy` on the server, and nothing else."""

@@ -1,0 +1,105 @@
+"""Visitors who come with a cookie of another store or another library are not logged out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from sessions_wsgi.cookies import CookieOptions
+from sessions_wsgi.errors import ConfigError, DecodeError
+from sessions_wsgi.protocols import Importer, Store
+from sessions_wsgi.session import Session
+
+Accepted = Sequence[Importer | Store]
+
+
+class Accept:
+    """The sources that a store falls back on, in order; each proves its own texts.
+
+    :raises ConfigError: an entry is neither an importer nor a store.
+    """
+
+    def __init__(self, entries: Accepted, options: CookieOptions, clock: Callable[[], float]) -> None:
+        if isinstance(entries, str) or not isinstance(entries, Sequence):
+            raise ConfigError("'accept' must be a list of importers and stores", "accept")
+        for entry in entries:
+            if not callable(getattr(entry, "read", None)) and not callable(getattr(entry, "open", None)):
+                kind = type(entry).__name__
+                raise ConfigError(f"'accept' must hold importers and stores (got {kind})", "accept")
+        self._entries, self._options, self._clock = tuple(entries), options, clock
+
+    def cookies(self, name: str) -> Iterator[str]:
+        """The other cookies to look at for the session `name`."""
+        for entry in self._entries:
+            cookie = self._cookie(entry, name)
+            if cookie != self._options.cookie_name(name):
+                yield cookie
+
+    def adopt(self, name: str, texts: Sequence[str], now: float) -> Session | None:
+        """The session that a source finds in one of the texts: not new, and not stored here yet."""
+        for entry in self._entries:
+            for text in texts:
+                session = self._read(entry, name, text, now)
+                if session is not None:
+                    self._retire(session, entry, name)
+                    return session
+        return None
+
+    def _read(self, entry: Any, name: str, text: str, now: float) -> Session | None:
+        if hasattr(entry, "open"):
+            return self._from_store(entry, name, text)
+        return self._imported(entry, name, text, now)
+
+    def _from_store(self, store: Any, name: str, text: str) -> Session | None:
+        old = store.open(name, [text])
+        if old.is_new:
+            return None
+        extras = {key: value for key, value in old.extras.items() if key not in {"epoch", "id"}}
+        session = self._session(name, old.stored_values, extras, old.created_ms)
+        session.adopted = partial(_end, store, old)
+        return session
+
+    def _imported(self, importer: Any, name: str, text: str, now: float) -> Session | None:
+        try:
+            found = importer.read(text, now)
+        except DecodeError:
+            return None
+        extras: dict[str, Any] = {}
+        if found.flashes:
+            extras["flashes"] = [[category, value] for category, value in found.flashes]
+        if found.principal is not None:
+            extras.update(principal=found.principal, authenticated_ms=int(found.created * 1000))
+        if self._options.max_age is not None:
+            extras["max_age"] = self._options.max_age
+        return self._session(name, dict(found.values), extras, int(found.created * 1000))
+
+    def _session(self, name: str, values: dict[Any, Any], extras: dict[str, Any], created_ms: int) -> Session:
+        return Session(
+            name,
+            values,
+            options=self._options,
+            extras=extras,
+            created_ms=created_ms,
+            is_new=False,
+            clock=self._clock,
+        )
+
+    def _retire(self, session: Session, entry: Any, name: str) -> None:
+        cookie = self._cookie(entry, name)
+        if cookie != self._options.cookie_name(name):
+            options = entry.options if hasattr(entry, "open") else self._options
+            session.old_cookie = (cookie, options)
+
+    def _cookie(self, entry: Any, name: str) -> str:
+        if hasattr(entry, "open"):
+            full: str = entry.options.cookie_name(name)
+            return full
+        return getattr(entry, "cookie", None) or self._options.cookie_name(name)
+
+
+def _end(store: Any, old: Session) -> None:
+    """Remove the record of a session that lives in another store now."""
+    old.destroy()
+    if hasattr(store, "drop"):
+        store.drop(old)
