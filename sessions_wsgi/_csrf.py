@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from secrets import compare_digest, token_bytes, token_hex
 
 _BYTES = 32
+_SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 def new_secret() -> str:
     """A random secret, in hexadecimal digits."""
     return token_hex(_BYTES)
+
+
+def is_secret(text: str) -> bool:
+    """Whether `new_secret` may have made this."""
+    return _SECRET.fullmatch(text) is not None
 
 
 def masked(secret: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
@@ -26,6 +27,8 @@ from sessions_wsgi.keys import Key, KeyRing, Keys
 
 T = TypeVar("T")
 
+_NOT_BINDABLE = re.compile("[\0\ud800-\udfff]")
+
 
 #: The data, and whether the key that seals now had sealed it; otherwise it should be sealed anew.
 Opened = tuple[bytes, bool]
@@ -42,8 +45,8 @@ class _Codec(Generic[T]):
         self._ring = KeyRing.of(keys)
         self._ring.require_sealing(clock())
         for option, value in (("purpose", purpose), ("audience", audience)):
-            if not isinstance(value, str) or "\0" in value:
-                raise ConfigError(f"{option!r} must be a str without NUL characters", option)
+            if not isinstance(value, str) or _NOT_BINDABLE.search(value):
+                raise ConfigError(f"{option!r} must be a str without NUL or surrogates", option)
         self._purpose, self._audience, self._clock = purpose, audience, clock
         self._derived: dict[str, tuple[tuple[Key, T], ...]] = {}
 
@@ -80,8 +83,8 @@ class _Codec(Generic[T]):
             return self._remember(name)
 
     def _remember(self, name: str) -> tuple[tuple[Key, T], ...]:
-        if "\0" in name:
-            raise ValueError("'name' must not contain NUL characters")
+        if _NOT_BINDABLE.search(name):
+            raise ValueError("'name' must not contain NUL or surrogates")
         if len(self._derived) >= self._MAX_NAMES:  # names of a program are few; those of a visitor are not
             self._derived.clear()
         parts = [self._purpose, self._audience, name]
@@ -210,7 +213,7 @@ _LAST = ("", "", frozenset("AQgw"), frozenset("AEIMQUYcgkosw048"))
 def _from_base64url(text: str) -> bytes:
     rest = len(text) & 3
     padding = _PADDING[rest]
-    if padding is None or "+" in text or "/" in text or (rest and text[-1] not in _LAST[rest]):
+    if padding is None or "=" in text or "+" in text or "/" in text or (rest and text[-1] not in _LAST[rest]):
         raise DecodeError("malformed")
     try:
         return a2b_base64(text.replace("-", "+").replace("_", "/") + padding, strict_mode=True)

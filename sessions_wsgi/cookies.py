@@ -20,6 +20,8 @@ from sessions_wsgi.errors import ConfigError, CookieTooLargeError
 MAX_COOKIE_BYTES = 4096
 #: 400 days in seconds, RFC 6265bis 5.5.
 MAX_AGE_LIMIT = 34_560_000
+#: No span of time is longer, some 30,000 years: what is computed with them stays finite.
+MAX_SECONDS = 10**12
 #: A sibling domain may have planted cookies of our name; so many of them are looked at.
 MAX_SAME_NAMED = 4
 
@@ -166,8 +168,8 @@ def find_cookies(header: str, name: str) -> list[str]:
         begin = start + len(wanted)
         end = header.find(";", begin)
         text = header[begin:] if end < 0 else header[begin:end]
-        single = end < 0 or name not in header[end:]
-        if single and "," not in text and '"' not in text and text[-1:] not in _BLANKS:
+        single = header.find(name) == start and (end < 0 or name not in header[end:])
+        if single and "," not in text and '"' not in text and _BLANKS.isdisjoint((text[:1], text[-1:])):
             return [text]
     elif start < 0 and name not in header:
         return []

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isfinite
 from typing import Any, ClassVar, cast
 
+from sessions_wsgi import _csrf
+from sessions_wsgi.cookies import MAX_AGE_LIMIT, MAX_SECONDS
 from sessions_wsgi.errors import ConfigError, DecodeError, SerializeError
 from sessions_wsgi.serializers import CBORSerializer, JSONSerializer, Serializer
 from sessions_wsgi.session import Session
@@ -99,12 +100,12 @@ class Span:
         """Whether an unchanged session should be marked as seen."""
         if not extras and self._idle is None and self._touch is None:
             return False
-        if self._touch is not None:
-            return now_ms - seen_ms >= self._touch
-        idle = self.idle_ms(extras)
-        if idle is None:
-            return False
-        return now_ms - seen_ms >= min(max(idle / 10, _MINUTE * 1000), _DAY * 1000, idle / 2)
+        idle, after = self.idle_ms(extras), self._touch
+        if idle is not None:  # never so late that an active visitor times out
+            tenth = min(max(idle / 10, _MINUTE * 1000), _DAY * 1000)
+            after = tenth if after is None else after
+            after = after if after < idle else idle / 2
+        return after is not None and now_ms - seen_ms >= after
 
     def deadline(self, session: Session, now_ms: int) -> float:
         """When a backend may drop the record of a session seen now; seconds since the epoch."""
@@ -139,7 +140,11 @@ class Span:
         if session.max_age is None:
             return None
         left = (self.end_ms(session.created_ms, now_ms, session.extras) - now_ms) / 1000
-        return min(session.max_age, left)
+        return min(session.max_age, left, MAX_AGE_LIMIT)
+
+
+class Ended(DecodeError):  # noqa: N818 - a reason, as the others are
+    """An authentic text whose session is over: no other store or importer may bring it back."""
 
 
 #: What was sealed: created_ms, seen_ms, values, extras.
@@ -173,22 +178,25 @@ def loads(data: bytes, serializer: Serializer) -> Envelope:
         raise DecodeError("unreadable") from None
     if version != FORMAT or type(created) is not int or type(seen) is not int or type(values) is not dict:
         raise DecodeError("unreadable")
+    if created < 0 or seen < 0:
+        raise DecodeError("unreadable")
     if extras != {} and not _sound(extras):
         raise DecodeError("unreadable")
     return created, seen, values, extras
 
 
 def require_alive(span: Span, created_ms: int, seen_ms: int, extras: dict[str, Any], now_ms: int) -> None:
-    """Raise `DecodeError` ("expired") for what is over, or claims to come from the future."""
-    if seen_ms - SKEW_MS > now_ms or created_ms - SKEW_MS > now_ms:
-        raise DecodeError("expired")
+    """Raise `Ended` ("expired") for what is over, or claims to come from the future."""
+    if max(created_ms, seen_ms, extras.get("authenticated_ms", 0)) - SKEW_MS > now_ms:
+        raise Ended("expired")
     if now_ms >= span.end_ms(created_ms, seen_ms, extras):
-        raise DecodeError("expired")
+        raise Ended("expired")
 
 
 def sizes(session: Session, serializer: Serializer) -> dict[str, int]:
     """Encoded bytes of each top-level key, and of the flashes."""
-    parts = {str(key): {key: value} for key, value in session.stored_values.items()}
+    values = session.stored_values.items()
+    parts = {key if isinstance(key, str) else f"[{key!r}]": {key: value} for key, value in values}
     if "flashes" in session.extras:
         parts["(flashes)"] = {"flashes": session.extras["flashes"]}
     return {name: len(serializer.dumps(part)) for name, part in parts.items()}
@@ -212,6 +220,10 @@ def _sound(extras: object) -> bool:
         return False
     if any(type(extras[name]) not in kinds for name, kinds in _EXTRAS.items() if name in extras):
         return False
+    if not 0 < extras.get("max_age", 1) <= MAX_SECONDS or extras.get("authenticated_ms", 0) < 0:
+        return False
+    if "csrf" in extras and not _csrf.is_secret(extras["csrf"]):
+        return False
     return all(type(item) is list and len(item) == 2 for item in extras.get("flashes", ()))
 
 
@@ -225,11 +237,7 @@ def _seconds(option: str, value: object) -> float | None:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
         return None
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float)
-        or not (isfinite(seconds) and seconds > 0)
-    ):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SECONDS:
         raise ConfigError(f"{option!r} must be positive seconds, a timedelta or None (got {value!r})", option)
     return float(seconds)
 

@@ -92,12 +92,12 @@ class Key:
 
         :param salt: at least 16 bytes, one's own for each application; it is no secret.
         """
-        if len(salt) < 16:
-            raise ConfigError(f"'salt' must have at least 16 bytes (got {len(salt)})", "salt")
-        if not text:
-            raise ConfigError("'text' must not be empty", "text")
+        if not isinstance(salt, bytes) or len(salt) < 16:
+            raise ConfigError("'salt' must be at least 16 bytes", "salt")
+        if not isinstance(text, str) or not text:
+            raise ConfigError("'text' must be a str and not empty", "text")
         # scrypt with 128 MiB, RFC 7914 and OWASP's first choice of parameters.
-        raw = hashlib.scrypt(text.encode(), salt=salt, n=2**17, r=8, p=1, maxmem=2**28, dklen=32)
+        raw = hashlib.scrypt(_utf8(text), salt=salt, n=2**17, r=8, p=1, maxmem=2**28, dklen=32)
         return cls(base64.urlsafe_b64encode(raw), not_before=not_before, accept_until=accept_until)
 
     def __repr__(self) -> str:
@@ -190,7 +190,7 @@ def _not_a_key(value: object) -> ConfigError:
 def _checked_secret(secret: str | bytes) -> bytes:
     if not isinstance(secret, str | bytes):
         raise ConfigError(f"'secret' must be str or bytes (got {type(secret).__name__})", "secret")
-    raw = secret.encode() if isinstance(secret, str) else secret
+    raw = _utf8(secret) if isinstance(secret, str) else secret
     if len(raw) < MIN_SECRET_BYTES:
         raise ConfigError(
             f"'secret' must have at least {MIN_SECRET_BYTES} bytes (got {len(raw)}); {_HINT}", "secret"
@@ -201,6 +201,15 @@ def _checked_secret(secret: str | bytes) -> bytes:
     if text.isascii() and text.isprintable() and len(_PLACEHOLDERS.sub("", text)) < 12:
         raise ConfigError(f"'secret' must be random, this one is a placeholder; {_HINT}", "secret")
     return raw
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            "'secret' must be text that UTF-8 can write: no lone surrogates", "secret"
+        ) from None
 
 
 def _timestamp(option: str, date: datetime | None, default: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import BackendError, ConfigError, OnEvent, logger
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import ENVIRON_KEY, Registry
@@ -46,8 +47,10 @@ class SessionMiddleware:
         for option, value in (("app", app), ("unavailable", unavailable), ("on_event", on_event)):
             if not callable(value) and (value is not None or option == "app"):
                 raise ConfigError(f"{option!r} must be callable (got {type(value).__name__})", option)
-        if cache_control is not None and not (isinstance(cache_control, str) and cache_control.isprintable()):
-            raise ConfigError("'cache_control' must be the text of a header or None", "cache_control")
+        if cache_control is not None and not _is_header_text(cache_control):
+            raise ConfigError("'cache_control' must be the ASCII text of a header, or None", "cache_control")
+        if not isinstance(save_on_error, bool):
+            raise ConfigError("'save_on_error' must be True or False", "save_on_error")
         self._app = app
         self.stores = MappingProxyType(_checked_stores(stores))
         self.cache_control, self.save_on_error = cache_control, save_on_error
@@ -55,8 +58,8 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         parent: Registry | None = environ.get(ENVIRON_KEY)
-        if parent is not None and parent.sealed:  # an error page that enters the application once more
-            parent = None
+        while parent is not None and parent.sealed:  # an error page that enters the application once more
+            parent = parent.parent
         registry = environ[ENVIRON_KEY] = Registry(self.stores, environ, parent, self._on_event)
         exchange = _Exchange(self, registry, start_response)
         try:
@@ -82,6 +85,7 @@ class _Exchange:
     """One request's way through the middleware: holds the response back until the sessions are saved."""
 
     committed = False
+    _tried = False  # to save
     _args: tuple[Any, ...] = ()
     _write: Callable[[bytes], object]
 
@@ -121,19 +125,19 @@ class _Exchange:
 
         :raises SessionsError: a session could not be saved; nothing was sent.
         """
-        registry = self._registry
-        if registry.opened or registry.failure is not None:
-            self._save(registry)
+        registry, args = self._registry, self._args
+        if registry.opened or registry.failure is not None or args[0] >= "5":
+            self._save(registry, failed=args[0] >= "5")
         registry.sealed = self.committed = True
         self._send()
 
-    def _save(self, registry: Registry) -> None:
-        failed = self._args[0] >= "5"
+    def _save(self, registry: Registry, *, failed: bool) -> None:
         if failed and registry.failure is not None:
             raise registry.failure  # a framework made its own page of it
         if failed and not self._middleware.save_on_error:
             registry.abandon()
         else:
+            self._tried = True
             registry.commit()
         registry.seal()
 
@@ -147,6 +151,7 @@ class _Exchange:
 
     def returned(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """The application returned: commit if it has called `start_response`, wrap the body if need be."""
+        written = self.committed
         if self._args:
             try:
                 self.commit()
@@ -158,6 +163,8 @@ class _Exchange:
                 return answer
         kind = type(body)
         if kind is list or kind is tuple or self._middleware.passes_through(body, self._registry.environ):
+            if written or self._registry.opened:  # no close() of ours will follow
+                self._registry.close()
             return body
         return _Body(self, body)
 
@@ -178,17 +185,16 @@ class _Exchange:
         return None
 
     def end(self, *, raised: bool) -> None:
-        """The last that happens in a request. Never raises."""
-        registry = self._registry
-        if raised and not (self._middleware.save_on_error and not self.committed):
-            try:
-                registry.abandon()
-            except BackendError as error:
-                logger.error("a destroyed session may live on: %s", error)
-            registry.seal()
+        """The last that happens in a request. Never raises; the second time finds nothing to do."""
+        registry, saves = self._registry, self._middleware.save_on_error and not self._tried
+        if not raised or (saves and not self.committed):
+            registry.close()
             return
+        try:
+            registry.abandon()
+        except BackendError as error:
+            logger.error("a destroyed session may live on: %s", error)
         registry.seal()
-        registry.close()
 
 
 class _Body:
@@ -207,7 +213,7 @@ class _Body:
             if not self._exchange.committed:
                 yield from self._exchange.started(iterator)
             # Not "yield from": closing this generator would close the application's iterator, too.
-            for item in iterator:  # noqa: UP028
+            for item in iterator:
                 yield item
         except GeneratorExit:
             raise
@@ -217,7 +223,8 @@ class _Body:
             if answer is None:
                 raise
             self._answer = answer
-        yield from self._answer
+        for item in self._answer:
+            yield item
 
     def close(self) -> None:
         """Close the application's body, once, then save what its sessions still have to say."""
@@ -230,14 +237,17 @@ class _Body:
             self._raised = True
             raise
         finally:
-            if not self._raised:
-                exchange.end(raised=not exchange.committed)
+            exchange.end(raised=self._raised or not exchange.committed)
 
 
 def _close(body: object) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
+
+
+def _is_header_text(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _is_failing_backend(error: BaseException) -> bool:
@@ -252,8 +262,8 @@ def _checked_stores(stores: Store | Mapping[str, Store]) -> dict[str, Store]:
         raise ConfigError("'stores' must hold at least one store", "stores")
     cookies: dict[str, str] = {}
     for name, store in named.items():
-        if not (callable(getattr(store, "open", None)) and callable(getattr(store, "commit", None))):
-            kind = type(store).__name__
+        if not _is_store(store):
+            kind = store.__name__ + " itself" if isinstance(store, type) else type(store).__name__
             raise ConfigError(
                 f"'stores' must be a store or a mapping from names to stores (got {kind})", "stores"
             )
@@ -264,6 +274,13 @@ def _checked_stores(stores: Store | Mapping[str, Store]) -> dict[str, Store]:
             )
         cookies[cookie] = name
     return named
+
+
+def _is_store(store: object) -> bool:
+    verbs = callable(getattr(store, "open", None)) and callable(getattr(store, "commit", None))
+    return (
+        verbs and not isinstance(store, type) and isinstance(getattr(store, "options", None), CookieOptions)
+    )
 
 
 def _service_unavailable() -> WSGIApplication:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from sessions_wsgi import _csrf
 from sessions_wsgi._stored import Seal, State, Stored
-from sessions_wsgi.cookies import CookieOptions
+from sessions_wsgi.cookies import MAX_SECONDS, CookieOptions
 from sessions_wsgi.errors import SessionSealedError, UsageError
 
 __all__ = ["Seal", "Session", "State"]
@@ -85,13 +85,14 @@ class Session(Stored, MutableMapping[Any, Any]):
         seconds = value.total_seconds() if isinstance(value, timedelta) else value
         if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
             raise UsageError(f"'max_age' must be seconds, a timedelta or None (got {type(value).__name__})")
-        if seconds is not None and not 1 <= seconds < float("inf"):
+        if seconds is not None and not 1 <= seconds <= MAX_SECONDS:
             raise UsageError(
                 f"'max_age' must be at least a second (got {seconds}); to end a session: destroy()"
             )
         self._require_open("given another max_age")
-        self._set_extra("max_age", seconds)
-        self.resend = True
+        if seconds != self.max_age:
+            self._set_extra("max_age", seconds)
+            self.resend = True
 
     @property
     def options(self) -> CookieOptions:
