@@ -27,7 +27,8 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> list[tuple[str
     planned: list[tuple[Opened, Finish]] = []
     for each in opened:
         try:
-            finish = _prepared(each)
+            session, store, _ = each
+            finish = store.prepare(session) if _prepares(store) else partial(_commit_whole, store, session)
             if finish is not None:
                 planned.append((each, finish))
         except SessionsError as error:
@@ -114,11 +115,6 @@ def report_notes(session: Session, on_event: OnEvent | None) -> None:
     notes, session.notes = session.notes, ()
     for event in notes:
         report(event, on_event)
-
-
-def _prepared(opened: Opened) -> Finish | None:
-    session, store, _ = opened
-    return store.prepare(session) if _prepares(store) else partial(_commit_whole, store, session)
 
 
 def _commit_whole(store: Store, session: Session) -> str | None:

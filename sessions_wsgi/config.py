@@ -7,6 +7,9 @@ URL                store
 ``memory:``        `MemoryBackend`: one process
 ``file:///dir``    `FileBackend`: one machine
 ``sqlite:///file`` `SQLiteBackend`: one machine; four slashes for an absolute path
+``redis://host``   `RedisBackend`; ``rediss``, ``redis+sentinel``, ``redis+cluster``
+``postgresql://…`` `SQLBackend`; ``mysql``, ``mariadb``, and what SQLAlchemy knows
+``memcached://…``  `MemcachedBackend`
 ================== =============================================================
 """
 
@@ -46,8 +49,9 @@ def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | Server
         return CookieStore(keys, **options)
     known = _kind(url).options
     _require_known(options, _COMMON | {"conflict"} | known)
-    backend = backend_from_url(url, **{name: options.pop(name) for name in known & options.keys()})
-    return ServerStore(backend, keys, **options)
+    backend = backend_from_url(url, **{name: options[name] for name in known & options.keys()})
+    rest = {name: value for name, value in options.items() if name == "clock" or name not in known}
+    return ServerStore(backend, keys, **rest)
 
 
 def backend_from_url(url: str, **options: Any) -> Backend:
@@ -214,6 +218,8 @@ def _scheme(url: str) -> str:
 def _kind(url: str) -> _Kind:
     scheme = _scheme(url)
     kind = _KINDS.get(scheme)
+    if kind is None and "+" in scheme and not scheme.startswith("redis"):
+        return _SQL  # SQLAlchemy's dialect+driver
     if kind is None:
         raise ConfigError(
             f"'url' has the unknown scheme {scheme!r}{_nearest(scheme, [*_KINDS, 'cookie'])}", "url"
@@ -243,12 +249,29 @@ def _file(url: str) -> tuple[Any, ...]:
     return (path,)
 
 
+def _whole(url: str) -> tuple[Any, ...]:
+    return (url,)
+
+
+_MEMORY = _Kind("sessions_wsgi.backends.memory:MemoryBackend", _nothing, frozenset({"max_bytes", "clock"}))
+_FILE = _Kind(
+    "sessions_wsgi.backends.file:FileBackend", _directory, frozenset({"durability", "sweep_every", "clock"})
+)
+_SQLITE = _Kind(
+    "sessions_wsgi.backends.sqlite:SQLiteBackend", _file, frozenset({"timeout", "sweep_every", "clock"})
+)
+_REDIS = _Kind("sessions_wsgi.backends.redis:RedisBackend", _whole, frozenset({"prefix", "timeout"}))
+_SQL = _Kind("sessions_wsgi.backends.sql:SQLBackend", _whole, frozenset({"table", "timeout", "clock"}))
+_MEMCACHED = _Kind(
+    "sessions_wsgi.backends.memcached:MemcachedBackend", _whole, frozenset({"prefix", "timeout", "clock"})
+)
+
 _KINDS = {
-    "memory": _Kind("sessions_wsgi.backends.memory:MemoryBackend", _nothing, frozenset({"max_bytes"})),
-    "file": _Kind(
-        "sessions_wsgi.backends.file:FileBackend", _directory, frozenset({"durability", "sweep_every"})
-    ),
-    "sqlite": _Kind(
-        "sessions_wsgi.backends.sqlite:SQLiteBackend", _file, frozenset({"timeout", "sweep_every"})
-    ),
+    "memory": _MEMORY,
+    "file": _FILE,
+    "sqlite": _SQLITE,
+    **dict.fromkeys(("redis", "rediss", "redis+sentinel", "rediss+sentinel"), _REDIS),
+    **dict.fromkeys(("redis+cluster", "rediss+cluster"), _REDIS),
+    **dict.fromkeys(("postgresql", "mysql", "mariadb"), _SQL),
+    "memcached": _MEMCACHED,
 }

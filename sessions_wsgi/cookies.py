@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Literal
 
-from sessions_wsgi.errors import ConfigError, CookieTooLargeError
+from sessions_wsgi.errors import ConfigError, CookieTooLargeError, UsageError
 
 #: Octets of name and value together, RFC 6265bis 5.6.
 MAX_COOKIE_BYTES = 4096
@@ -199,6 +199,8 @@ def set_cookie(full_name: str, text: str, options: CookieOptions, max_age: float
     """
     if not text:  # name, domain, path, Secure and Partitioned as they were set, or the browser keeps it
         return f"{full_name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{options._tail}"
+    if not text.isascii() or not text.isprintable() or ";" in text:
+        raise UsageError(f"the text of the cookie {full_name!r} must be printable ASCII without ';'")
     require_size(full_name, text)
     if max_age is None:
         return f"{full_name}={text}{options._tail}"

@@ -120,18 +120,19 @@ class _Exchange:
 
     # The commit
 
-    def commit(self) -> None:
+    def commit(self, *, last: bool = False) -> None:
         """Save the sessions, then let status and headers go.
 
+        :param last: no `close` of ours will follow.
         :raises SessionsError: a session could not be saved; nothing was sent.
         """
         registry, args = self._registry, self._args
         if registry.opened or registry.failure is not None or args[0] >= "5":
-            self._save(registry, failed=args[0] >= "5")
+            self._save(registry, failed=args[0] >= "5", last=last)
         registry.sealed = self.committed = True
         self._send()
 
-    def _save(self, registry: Registry, *, failed: bool) -> None:
+    def _save(self, registry: Registry, *, failed: bool, last: bool) -> None:
         if failed and registry.failure is not None:
             raise registry.failure  # a framework made its own page of it
         if failed and not self._middleware.save_on_error:
@@ -139,7 +140,7 @@ class _Exchange:
         else:
             self._tried = True
             registry.commit()
-        registry.seal()
+        registry.seal(last=last)
 
     def _send(self) -> None:
         args, self._args = self._args, ()  # exc_info must not be kept
@@ -151,22 +152,22 @@ class _Exchange:
 
     def returned(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """The application returned: commit if it has called `start_response`, wrap the body if need be."""
-        written = self.committed
+        written, kind = self.committed, type(body)
+        passes = (
+            kind is list or kind is tuple or self._middleware.passes_through(body, self._registry.environ)
+        )
         if self._args:
             try:
-                self.commit()
+                self.commit(last=passes)
             except BaseException as error:
                 _close(body)
                 answer = self.failed(error)
                 if answer is None:
                     raise
                 return answer
-        kind = type(body)
-        if kind is list or kind is tuple or self._middleware.passes_through(body, self._registry.environ):
-            if written or self._registry.opened:  # no close() of ours will follow
-                self._registry.close()
-            return body
-        return _Body(self, body)
+        if passes and written:  # no close() of ours will follow
+            self._registry.close()
+        return body if passes else _Body(self, body)
 
     def started(self, iterator: Iterator[bytes]) -> Iterator[bytes]:
         """The first item of a body that may call `start_response` only now: commit before it leaves."""

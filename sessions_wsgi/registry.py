@@ -14,6 +14,8 @@ from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessio
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.session import Seal, Session
 
+_LATE, _SEALED = Seal.LATE, Seal.SEALED
+
 ENVIRON_KEY = "sessions_wsgi.registry"
 
 
@@ -84,8 +86,9 @@ class Registry:
         cookie = store.options.cookie_name(name)
         header = self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
-        if header and hasattr(store, "other_cookies"):
-            for other in store.other_cookies(name):
+        others = getattr(store, "other_cookies", None)
+        if header and others is not None:
+            for other in others(name):
                 texts.extend(find_cookies(header, other))
         try:
             session = store.open(name, texts)
@@ -177,15 +180,19 @@ class Registry:
                     report_notes(session, self._on_event)
         return headers
 
-    def seal(self) -> None:
-        """The headers have left: from now on only what needs no cookie may change."""
-        self.sealed = True
+    def seal(self, *, last: bool = False) -> None:
+        """The headers have left: from now on only what needs no cookie may change.
+
+        :param last: nothing of this request will follow, so nothing may change at all.
+        """
+        self.sealed, self._closed = True, self._closed or last
         for opened in self.opened.values():
             self._seal(opened)
 
     def _seal(self, opened: Opened) -> None:
-        late = not self._closed and getattr(opened[1], "saves_late", False) and not opened[0].is_new
-        opened[0].seal = Seal.LATE if late else Seal.SEALED
+        session, store, _ = opened
+        late = not self._closed and not session.is_new and getattr(store, "saves_late", False)
+        session.seal = _LATE if late else _SEALED
 
     def abandon(self) -> None:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
@@ -195,8 +202,7 @@ class Registry:
     def close(self) -> None:
         """The body was closed: save again what has a record, tell of what changed too late. Never raises."""
         close(self.opened.values(), self._on_event, abandoned=self._abandoned)
-        self._closed = True
-        self.seal()
+        self.seal(last=True)
 
 
 def get_registry(where: Any) -> Registry:

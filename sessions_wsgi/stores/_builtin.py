@@ -33,7 +33,7 @@ class BuiltinStore:
     :param clock: seconds since the epoch.
     """
 
-    saves_late = False
+    saves_late = single_process = False
 
     def __init__(
         self,
