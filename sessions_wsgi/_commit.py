@@ -86,7 +86,7 @@ def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool
     :param abandoned: the request failed: only what was destroyed ends.
     """
     for session, store, _ in opened:
-        if not _prepares(store) or (session.ended is None and session.state == "clean"):
+        if session.ended is None and session.state == "clean":
             continue
         try:
             _close(session, store, abandoned=abandoned)
@@ -97,7 +97,11 @@ def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool
         report_notes(session, on_event)
 
 
-def _close(session: Session, store: PreparingStore, *, abandoned: bool) -> None:
+def _close(session: Session, store: Store, *, abandoned: bool) -> None:
+    if not _prepares(store):
+        if session.seal is Seal.LATE and not abandoned:
+            _commit_whole(store, session)
+        return
     if session.ended is not None:
         store.drop(session)
     if abandoned or not store.changed(session):

@@ -47,6 +47,8 @@ class Stored:
     #: What a store carries out: a new id, an end of what was loaded, the cookie once more.
     renewed: Literal["", "regenerate", "login"] = ""
     destroyed = resend = False
+    #: `login` found another principal's data and dropped it: what others add to it meanwhile goes as well.
+    cleared = False
     #: It came with an id that another request replaced: saving it would clobber the newer cookie.
     muted = False
     #: It came from another store or library: how its record there is removed, and its cookie.
@@ -99,7 +101,7 @@ class Stored:
         """Tell the session that it stands in the store as it is now, or not at all."""
         self.is_new = not stored
         self._exposed = self._exposed or self._dirty  # what was put in may be changed from outside
-        self._dirty = self.destroyed = self.resend = False
+        self._dirty = self.destroyed = self.resend = self.cleared = False
         self.renewed, self.ended = "", None
 
     def now(self) -> float:

@@ -130,6 +130,7 @@ class _Exchange:
         if registry.opened or registry.failure is not None or args[0] >= "5":
             self._save(registry, failed=args[0] >= "5", last=last)
         registry.sealed = self.committed = True
+        registry.closed = last
         self._send()
 
     def _save(self, registry: Registry, *, failed: bool, last: bool) -> None:
@@ -188,6 +189,7 @@ class _Exchange:
     def end(self, *, raised: bool) -> None:
         """The last that happens in a request. Never raises; the second time finds nothing to do."""
         registry, saves = self._registry, self._middleware.save_on_error and not self._tried
+        registry.seal()
         if not raised or (saves and not self.committed):
             registry.close()
             return
@@ -195,7 +197,6 @@ class _Exchange:
             registry.abandon()
         except BackendError as error:
             logger.error("a destroyed session may live on: %s", error)
-        registry.seal()
 
 
 class _Body:
@@ -232,8 +233,10 @@ class _Body:
         exchange, body = self._exchange, self._body
         self._body = ()
         try:
-            _close(body)
-            _close(self._answer)
+            try:
+                _close(body)
+            finally:
+                _close(self._answer)
         except BaseException:
             self._raised = True
             raise

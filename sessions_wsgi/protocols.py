@@ -29,7 +29,8 @@ class Store(Protocol):
     def commit(self, session: Session) -> str | None:
         """Save the session; the text of its cookie, "" to delete the cookie, None to send nothing.
 
-        May be called again, when the body is closed: the cookie can not be changed by then.
+        A store with a true attribute `saves_late` is called again when the body is closed, if the session may
+        have changed by then: what it returns is not looked at, as the cookie has left.
         """
 
 

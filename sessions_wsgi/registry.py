@@ -33,7 +33,7 @@ class Registry:
     _request: Any = None
     #: The headers have left.
     sealed = False
-    _abandoned = _closed = False
+    closed = _abandoned = False
     #: The failure of a backend while a session was opened, if there was one.
     failure: BackendError | None = None
 
@@ -185,13 +185,13 @@ class Registry:
 
         :param last: nothing of this request will follow, so nothing may change at all.
         """
-        self.sealed, self._closed = True, self._closed or last
+        self.sealed, self.closed = True, self.closed or last
         for opened in self.opened.values():
             self._seal(opened)
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened
-        late = not self._closed and not session.is_new and getattr(store, "saves_late", False)
+        late = not self.closed and not session.is_new and getattr(store, "saves_late", False)
         session.seal = _LATE if late else _SEALED
 
     def abandon(self) -> None:

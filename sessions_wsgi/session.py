@@ -162,6 +162,7 @@ class Session(Stored, MutableMapping[Any, Any]):
         self._require_open("logged in")
         if self.principal not in (None, principal):
             self.stored_values, self.extras = {}, self._first_extras()
+            self.cleared = True
         self.regenerate()
         self._set_extra("epoch", None)
         self._set_extra("principal", principal)
@@ -178,7 +179,7 @@ class Session(Stored, MutableMapping[Any, Any]):
         self.destroyed = self.destroyed or not self.is_new or self.rejected is not None
         self.origin = self.handle = None
         self.is_new, self.renewed = True, ""
-        self.resend = self._dirty = self._exposed = False
+        self.resend = self.cleared = self._dirty = self._exposed = False
         self.stored_values, self.extras = {}, self._first_extras()
         self.created_ms = self.seen_ms = int(self.now() * 1000)
 

@@ -18,7 +18,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.exc import DBAPIError
 
 # Compared byte by byte, not as a language sorts.
 _KEY = (
@@ -94,14 +95,21 @@ class Statements:
     def make_tables(self, engine: Engine) -> None:
         """Make tables and indexes, those that are missing."""
         with engine.connect() as connection:
-            self._metadata.create_all(connection)
-            for table in self._metadata.tables.values():
+            for table in self._metadata.sorted_tables:
+                _make(connection, table)
                 for index in table.indexes:
-                    index.create(connection, checkfirst=True)
+                    _make(connection, index)
 
     def _say(self, statement: str, table: Table) -> TextClause:
         name = self._quoted(table)
         return text(statement.format(name, name))
+
+
+def _make(connection: Connection, thing: Table | Index) -> None:
+    try:
+        thing.create(connection, checkfirst=True)
+    except DBAPIError:  # perhaps another process made it at the same moment
+        thing.create(connection, checkfirst=True)
 
 
 def _tables(metadata: MetaData, name: str) -> tuple[Table, Table]:

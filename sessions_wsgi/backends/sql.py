@@ -81,10 +81,7 @@ class SQLBackend:
     @_failures("init")
     def init(self) -> None:
         """Make tables and indexes, if they are not there."""
-        try:
-            self._sql.make_tables(self._engine())
-        except DBAPIError:  # perhaps another process made one of them at the same time
-            self._sql.make_tables(self._engine())
+        self._sql.make_tables(self._engine())
 
     def close(self) -> None:
         """Close this process's connections; an operation opens its own again."""

@@ -20,7 +20,7 @@ from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._ended import REPLACED_SECONDS
 from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, Records, record_key
-from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Side, changes, merge
+from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Merged, Side, changes, merge
 from sessions_wsgi.stores.revocation import Principals
 
 _TRIES = 5
@@ -83,7 +83,9 @@ class Writer:
         """
         ended: Origin | None = session.ended
         if ended is not None:
-            self._backend.delete(ended.key)
+            record = self._backend.load(ended.key)
+            if record is not None and record.data != TOMBSTONE:  # which must stay, for requests with that id
+                self._backend.delete(ended.key)
             self._unlink(ended)
             session.note("destroyed", handle=ended.key)
             session.ended = None
@@ -193,39 +195,44 @@ class Writer:
             )
         except DecodeError:
             return False
-        mine = Side(session.stored_values, session.extras)
-        try:
-            merged = merge(Side(*base[2:]), mine, Side(*theirs), self._serializer.dumps, self._conflict)
-        except BothChanged:
-            raise BackendError(self._name, "merge: a key was changed on both sides") from None
+        merged = self._merged(session, Side(*base[2:]), Side(*theirs))
         session.note("conflict", "a key was changed on both sides" if merged.disputed else "merged")
-        if session.renewed:  # not the secret from before
-            merged.extras.pop("csrf", None)
-            merged.extras.update({k: v for k, v in mine.extras.items() if k == "csrf"})
         session.stored_values, session.extras = merged.values, merged.extras
         session.origin = origin._replace(
             version=record.version, data=data, seen_ms=seen_ms, record_fresh=record_fresh
         )
         return True
 
+    def _merged(self, session: Session, base: Side, theirs: Side) -> Merged:
+        mine = Side(session.stored_values, session.extras)
+        if session.cleared:
+            return Merged(*mine, disputed=True)
+        try:
+            merged = merge(base, mine, theirs, self._serializer.dumps, self._conflict)
+        except BothChanged:
+            raise BackendError(self._name, "merge: a key was changed on both sides") from None
+        if session.renewed:  # not the secret from before
+            merged.extras.pop("csrf", None)
+            merged.extras.update({k: v for k, v in mine.extras.items() if k == "csrf"})
+        return merged
+
     def _start_over(self, session: Session) -> bool:
         """What was to be renewed is gone: a `login` keeps what this request wrote, `regenerate` nothing."""
         base = Side(*envelope.loads(session.origin.data, self._serializer)[2:])
         mine = Side(session.stored_values, session.extras)
-        principal = session.principal
         if session.renewed != "login":
             self._gone(session)
-            session.stored_values, session.extras = {}, {}
             return False
         session.note("gone")
-        session.stored_values, session.extras = changes(base, mine, self._serializer.dumps)
-        session.extras["principal"] = principal
+        if not session.cleared:
+            session.stored_values, session.extras = changes(base, mine, self._serializer.dumps)
         session.origin = session.handle = None
         return True
 
     def _gone(self, session: Session) -> None:
         """Drop the changes and send nothing: even a deletion could hit a newer cookie."""
         session.note("gone")
+        session.stored_values, session.extras = {}, {}
         session.origin = session.handle = None
         session.muted = True
         session.committed(stored=False)

@@ -154,6 +154,8 @@ class CookieStore(BuiltinStore):
         if old is not None and denied.has(old):
             session.note("gone")
             if session.renewed != "login":  # a deletion could hit a newer cookie
+                session.stored_values, session.extras = {}, {}
+                session.origin = session.handle = None
                 session.muted = True
                 session.committed(stored=False)
                 return None
@@ -172,9 +174,8 @@ class CookieStore(BuiltinStore):
         """What this request wrote into a session that somebody else ended meanwhile."""
         base = Side(*envelope.loads(session.origin[0], self._serializer)[2:])
         mine = Side(session.stored_values, session.extras)
-        principal = session.principal
-        session.stored_values, session.extras = changes(base, mine, self._serializer.dumps)
-        session.extras["principal"] = principal
+        if not session.cleared:
+            session.stored_values, session.extras = changes(base, mine, self._serializer.dumps)
         data = envelope.dumps(session, self._serializer, now_ms)
         return data, self._sealed(session, data, now_ms)
 

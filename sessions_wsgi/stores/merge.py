@@ -57,6 +57,7 @@ def changes(base: Side, mine: Side, dumps: Dumps) -> tuple[dict[Any, Any], dict[
     extras = {key: value for key, value in mine.extras.items() if value != base.extras.get(key)}
     flashes = _merge_flashes(_flashes(base), _flashes(mine), [], dumps)
     extras.pop("flashes", None)
+    extras |= {name: mine.extras[name] for name in ("principal", "epoch") if name in mine.extras}
     return values, extras | ({"flashes": flashes} if flashes else {})
 
 
@@ -71,7 +72,8 @@ def _merge_keys(
     their_changes = _differing(base, theirs, dumps)
     for key in _differing(base, mine, dumps):
         value = mine.get(key, _ABSENT)
-        if key in their_changes and _encoded(mine, key, dumps) != _encoded(theirs, key, dumps):
+        alike = _encoded(mine, key, dumps) == _encoded(theirs, key, dumps)
+        if key in their_changes and (callable(policy) or not alike):  # two who add one each write the same
             value, disputed = _decided(key, base, mine, theirs, policy), True
         if value is _ABSENT:
             merged.pop(key, None)

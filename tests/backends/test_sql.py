@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,14 @@ KEY = secrets.token_hex(32)
 NOW = 1_800_000_000.0
 SOON = NOW + 1000
 DATA = b"d4t4"
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory in memory, where there is such a thing."""
+    in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=in_memory) as name:
+        yield Path(name)
 
 
 class Contract(BackendContract):
@@ -74,9 +83,9 @@ class TestMySQLDialect(TestMariaDB):
 
 class TestSQLite(Contract):
     @pytest.fixture(autouse=True)
-    def _set_up(self, tmp_path: Path) -> Iterator[None]:
-        self.directory = tmp_path
-        yield from self.set_up(f"sqlite:///{tmp_path}/sessions.db")
+    def _set_up(self, directory: Path) -> Iterator[None]:
+        self.directory = directory
+        yield from self.set_up(f"sqlite:///{directory}/sessions.db")
 
     def make(self, clock: ManualClock) -> Backend:
         return SQLBackend(self.url, clock=clock, timeout=30)
@@ -88,7 +97,7 @@ class TestSQLite(Contract):
 URLS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
     "postgresql": lambda request: request.getfixturevalue("postgresql_server").url,
     "mariadb": lambda request: request.getfixturevalue("mariadb_server").url,
-    "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path')}/sessions.db",
+    "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('directory')}/sessions.db",
 }
 
 
@@ -331,7 +340,9 @@ def test_no_transaction_stays_open(backend: SQLBackend, engine: sqlalchemy.Engin
         pytest.skip("PostgreSQL tells")
     create(backend)
     backend.load(KEY)
-    query = "SELECT DISTINCT state FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%%expires%%'"
+    query = (
+        "SELECT DISTINCT state FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+    )
     with engine.connect() as connection:
         assert connection.exec_driver_sql(query).scalars().all() == ["idle"]
 
