@@ -529,20 +529,6 @@ def test_a_log_in_with_a_replaced_id_counts(site: Callable[..., Site]) -> None:
     assert made.look(cookie) == {"c": 3, "principal": "ada"}
 
 
-def test_a_replaced_id_stays_replaced_when_a_loser_logs_out(site: Callable[..., Site]) -> None:
-    """Its log-out ends nothing that lives, and forgets nothing: late requests with the old id stay silent."""
-    made = site()
-    old = made.stored()
-    one, two = made.opened(old), made.opened(old)
-    one.session.regenerate()
-    two.session.destroy()
-    one.commit()
-    two.commit()
-    late = made.opened(old)
-    late.session["c"] = 3
-    assert late.commit() is None
-
-
 def test_a_replaced_id_is_remembered_for_a_while_only() -> None:
     clock = ManualClock(NOW)
     store = MemoryStore(KEY, clock=clock)

@@ -83,9 +83,7 @@ class Writer:
         """
         ended: Origin | None = session.ended
         if ended is not None:
-            record = self._backend.load(ended.key)
-            if record is not None and record.data != TOMBSTONE:  # which must stay, for requests with that id
-                self._backend.delete(ended.key)
+            self._backend.delete(ended.key)
             self._unlink(ended)
             session.note("destroyed", handle=ended.key)
             session.ended = None
