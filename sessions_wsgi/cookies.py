@@ -161,22 +161,18 @@ def find_cookies(header: str, name: str) -> list[str]:
     One linear pass. Only space and tab are trimmed, a pair of quotes is taken off, nameless cookies never
     match. A comma ends a cookie, too: some servers join several Cookie headers by one.
     """
-    wanted = name + "="
-    start = header.find(wanted)
+    occurrences = header.count(name)
+    if occurrences == 0:
+        return []
     # What browsers send needs no regex: once, at the start or after "; ", with neither comma nor quote.
-    if start == 0 or (start > 1 and header[start - 2 : start] == "; "):
-        begin = start + len(wanted)
+    begin = header.find(name + "=")
+    if occurrences == 1 and (begin == 0 or (begin > 1 and header[begin - 2 : begin] == "; ")):
+        begin += len(name) + 1
         end = header.find(";", begin)
         text = header[begin:] if end < 0 else header[begin:end]
-        single = header.find(name) == start and (end < 0 or name not in header[end:])
-        if single and "," not in text and '"' not in text and _BLANKS.isdisjoint((text[:1], text[-1:])):
+        if "," not in text and '"' not in text and text.strip(" \t") == text:
             return [text]
-    elif start < 0 and name not in header:
-        return []
     return [_unquoted(match[1]) for match in islice(_pattern(name).finditer(header), MAX_SAME_NAMED)]
-
-
-_BLANKS = frozenset(" \t")
 
 
 @lru_cache(maxsize=256)

@@ -72,12 +72,15 @@ class Lifetime:
 class Span:
     """A `Lifetime` in milliseconds, at work on sessions."""
 
-    __slots__ = ("_absolute", "_idle", "_touch")
+    __slots__ = ("_absolute", "_idle", "_touch", "steady")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._absolute, self._idle, self._touch = map(
             _milliseconds, (lifetime.absolute, lifetime.idle, lifetime.touch_after)
         )
+
+        #: Nothing but a session's own `max_age` can make a touch due.
+        self.steady = self._idle is None and self._touch is None
 
     def idle_ms(self, extras: dict[str, Any]) -> float | None:
         """How long a session may go unseen: the shorter of the lifetime's `idle` and its own `max_age`."""
@@ -98,8 +101,6 @@ class Span:
 
     def touch_due(self, seen_ms: float, extras: dict[str, Any], now_ms: float) -> bool:
         """Whether an unchanged session should be marked as seen."""
-        if not extras and self._idle is None and self._touch is None:
-            return False
         idle, after = self.idle_ms(extras), self._touch
         if idle is not None:  # never so late that an active visitor times out
             tenth = min(max(idle / 10, _MINUTE * 1000), _DAY * 1000)

@@ -86,9 +86,8 @@ class Registry:
         cookie = store.options.cookie_name(name)
         header = self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
-        others = getattr(store, "other_cookies", None)
-        if header and others is not None:
-            for other in others(name):
+        if header:
+            for other in getattr(store, "other_cookies", _no_others)(name):
                 texts.extend(find_cookies(header, other))
         try:
             session = store.open(name, texts)
@@ -203,6 +202,10 @@ class Registry:
         """The body was closed: save again what has a record, tell of what changed too late. Never raises."""
         close(self.opened.values(), self._on_event, abandoned=self._abandoned)
         self.seal(last=True)
+
+
+def _no_others(name: str) -> Iterable[str]:  # noqa: ARG001
+    return ()
 
 
 def get_registry(where: Any) -> Registry:

@@ -68,9 +68,12 @@ class CookieStore(BuiltinStore):
     # The way out
 
     def prepare(self, session: Session) -> Finish | None:
-        now_ms, state = int(self._clock() * 1000), session.state
+        state = session.state
         if session.muted and session.renewed != "login":
             return None
+        if state == "clean" and self._is_settled(session):  # the way of nearly every request
+            return None
+        now_ms = int(self._clock() * 1000)
         if state == "destroyed":
             return partial(self._destroy, session)
         wanted = self._must_send(session, now_ms)
@@ -83,6 +86,13 @@ class CookieStore(BuiltinStore):
         if self._denied is None:
             return partial(self._sent, session, data, self._sealed(session, data, now_ms), now_ms)
         return self._prepare_revocable(session, self._denied, now_ms)
+
+    def _is_settled(self, session: Session) -> bool:
+        """Whether a clean session needs nothing, whatever the time is."""
+        origin: Opened | None = session.origin
+        if origin is None or session.resend or session.extras:
+            return False
+        return origin[1] and self._span.steady
 
     def _must_send(self, session: Session, now_ms: int) -> bool:
         """Whether the browser gets a cookie even if nothing in it changed."""
