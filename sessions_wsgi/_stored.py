@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import Event, EventKind, Reason, SessionSealedError
-
-if TYPE_CHECKING:
-    from sessions_wsgi.session import Session
 
 State = Literal["clean", "changed", "destroyed"]
 
@@ -42,8 +39,8 @@ class Stored:
     _dirty = _exposed = False
     #: What may still happen, as the registry says.
     seal = Seal.OPEN
-    #: What `save` calls.
-    saver: Callable[[Session, Any], None] | None = None
+    #: The registry that opened it, as long as that lives: the two would hold each other otherwise.
+    saver: Callable[[], Any] | None = None
     #: What a store carries out: a new id, an end of what was loaded, the cookie once more.
     renewed: Literal["", "regenerate", "login"] = ""
     destroyed = resend = False

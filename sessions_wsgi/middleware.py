@@ -130,8 +130,9 @@ class _Exchange:
         if registry.opened or registry.failure is not None or args[0] >= "5":
             self._save(registry, failed=args[0] >= "5", last=last)
         registry.sealed = self.committed = True
-        registry.closed = last
         self._send()
+        if last:
+            registry.release()
 
     def _save(self, registry: Registry, *, failed: bool, last: bool) -> None:
         if failed and registry.failure is not None:
@@ -180,23 +181,24 @@ class _Exchange:
 
     def failed(self, error: BaseException) -> Iterable[bytes] | None:
         """Something was raised: nothing is saved but what `save_on_error` says. The answer, None to raise."""
-        fresh = not self.committed
+        fresh, environ = not self.committed, self._registry.environ
         self.end(raised=True)
         if fresh and _is_failing_backend(error):
-            return self._middleware.unavailable(self._registry.environ, self._start_response)
+            return self._middleware.unavailable(environ, self._start_response)
         return None
 
     def end(self, *, raised: bool) -> None:
         """The last that happens in a request. Never raises; the second time finds nothing to do."""
         registry, saves = self._registry, self._middleware.save_on_error and not self._tried
         registry.seal()
-        if not raised or (saves and not self.committed):
-            registry.close()
-            return
         try:
-            registry.abandon()
+            if not raised or (saves and not self.committed):
+                registry.close()
+            else:
+                registry.abandon()
         except BackendError as error:
             logger.error("a destroyed session may live on: %s", error)
+        registry.release()
 
 
 class _Body:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, cast
+from weakref import ref
 
 from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
@@ -94,7 +95,7 @@ class Registry:
         except BackendError as error:
             self.failure = error
             raise
-        session.saver = self._save_one
+        session.saver = ref(self)
         self.opened[name] = opened = (session, store, cookie)
         if self.sealed:
             self._seal(opened)
@@ -142,7 +143,8 @@ class Registry:
         self.commit()
         response.headerlist = self.headers(response.headerlist)
 
-    def _save_one(self, session: Session, response: Any) -> None:
+    def save_one(self, session: Session, response: Any) -> None:
+        """The same as `save` for one of the sessions."""
         self._commit([opened for opened in self.opened.values() if opened[0] is session])
         response.headerlist = self.headers(response.headerlist)
 
@@ -187,6 +189,10 @@ class Registry:
         self.sealed, self.closed = True, self.closed or last
         for opened in self.opened.values():
             self._seal(opened)
+
+    def release(self) -> None:
+        """Nothing of this request will follow: let go of the environ, which holds this registry."""
+        self.closed, self.environ = True, {"HTTP_COOKIE": self.environ.get("HTTP_COOKIE")}
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened

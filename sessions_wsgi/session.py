@@ -221,11 +221,12 @@ class Session(Stored, MutableMapping[Any, Any]):
 
     def save(self, response: Any) -> None:
         """Save now, onto this WebOb response. Behind `SessionMiddleware` nobody needs to."""
-        if self.saver is None:
+        registry = None if self.saver is None else self.saver()
+        if registry is None:
             raise UsageError(
-                "this session was made by hand; only one from store.get() or a registry can be saved"
+                "only a session from store.get(), or of a registry that still lives, can be saved"
             )
-        self.saver(self, response)
+        registry.save_one(self, response)
 
 
 def _datetime(milliseconds: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Sessions on the server, through requests and responses of WebOb: what is kept, sent, and asked of a backend."""
+"""Sessions on the server, through requests and responses of WebOb: what is kept, sent, asked of a backend."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Counting:
 
 
 class Browser:
-    """Keeps one cookie of a store over a counting backend; what it sends and asks is that of the last visit."""
+    """Keeps one cookie of a store over a counting backend, and what the last visit sent and asked."""
 
     def __init__(self, store: ServerStore, backend: Counting, cookie: str | None = None) -> None:
         self.store, self.backend, self.cookie = store, backend, cookie
@@ -425,12 +425,8 @@ def test_the_backend_never_sees_the_id(
     assert session.handle == sha256(b"sessions_wsgi/id/1\0" + secret).hexdigest()
     assert all(re.fullmatch(r"[0-9a-f]{64}", key) for key in backend.keys)
     held = repr(backend.dump()).encode() + b"".join(record.data for record in backend.dump().values())
-    for form in (
-        secret,
-        secret.hex().encode(),
-        base64.urlsafe_b64encode(secret)[:-1],
-        str(browser.cookie).encode(),
-    ):
+    text = base64.urlsafe_b64encode(secret).rstrip(b"=")
+    for form in secret, secret.hex().encode(), text, str(browser.cookie).encode():
         assert form not in held
 
 
@@ -649,8 +645,8 @@ def test_the_absolute_lifetime_ends_active_sessions_exactly(
     assert browser.visit().rejected == "expired"
 
 
-def test_the_last_visit_is_right_to_the_end(browse: Callable[..., Browser], clock: ManualClock) -> None:
-    """A touch near the end of the absolute lifetime must not count as an earlier one."""
+def test_who_is_active_stays_to_the_very_end(browse: Callable[..., Browser], clock: ManualClock) -> None:
+    """A touch near the end of the absolute lifetime must not pass for an early one."""
     browser = browse(lifetime=Lifetime(absolute=2 * HOUR, idle=90 * MINUTE))
     browser.visit(put(a=1))
     for _ in range(3):
@@ -877,18 +873,9 @@ def test_no_changed_record_is_accepted_or_breaks_a_request(
     browser = browse(encrypt=encrypt)
     browser.visit(lambda session: (session.update(a="x", b=[1]), session.flash("f")))
     ((key, record),) = backend.dump().items()
-    changed = [
-        record.data[:at] + bytes([octet ^ 1]) + record.data[at + 1 :] for at, octet in enumerate(record.data)
-    ]
-    for data in [
-        *changed,
-        b"",
-        b"\0\0",
-        record.data[:-1],
-        record.data + b"\0",
-        record.data[:10],
-        b"junk" * 20,
-    ]:
+    whole = record.data
+    changed = [whole[:at] + bytes([octet ^ 1]) + whole[at + 1 :] for at, octet in enumerate(whole)]
+    for data in [*changed, b"", b"\0\0", whole[:-1], whole + b"\0", whole[:10], b"junk" * 20]:
         backend.replace(key, data)
         session = browser.visit()
         assert session.rejected in (None, "unreadable", "unknown_key", "expired")
@@ -946,13 +933,12 @@ def test_committed_records_are_read_for_ever(
     text = SignedCodec(vector["secret"], "id", audience=vector["audience"]).seal("session", identity)
     key = sha256(b"sessions_wsgi/id/1\0" + identity).hexdigest()
     backend.create(key, bytes.fromhex(vector["data"]), NOW + DAY)
-    epoch = sha256(f"sessions_wsgi/epoch/1\0{vector['audience']}\x001".encode()).hexdigest()
-    backend.create(epoch, b"00" * 16, NOW + DAY)
-    store = ServerStore(
-        backend, vector["secret"], encrypt=True, audience=vector["audience"], clock=clock
-    )  # fmt: skip
+    store = ServerStore(backend, vector["secret"], encrypt=True, audience=vector["audience"], clock=clock)
     session = store.open("session", [text])
-    assert session.rejected == "revoked", "it was opened; the vector has no epoch"
+    assert session.rejected is None
+    assert dict(session) == FULL
+    assert session.flash_items() == [("", "saved"), ("error", "no")]
+    assert session.last_seen == datetime.fromtimestamp(NOW + 60, UTC)
 
 
 # Failures and options
@@ -984,10 +970,8 @@ def test_a_failing_backend_is_an_error_and_never_an_empty_session(
     assert browser.sent == []
 
 
-@pytest.mark.parametrize("backend", [None, object(), {}, "redis://localhost", MemoryBackend])
+@pytest.mark.parametrize("backend", [None, object(), {}, "redis://localhost"])
 def test_a_backend_has_the_five_methods(backend: Any) -> None:
-    if backend is MemoryBackend:
-        pytest.skip("a class has them, too")
     with pytest.raises(ConfigError) as caught:
         ServerStore(backend, NEW)
     assert caught.value.option == "backend"

@@ -57,7 +57,7 @@ def bound(family: int, kind: int, address: tuple[object, int]) -> socket.socket:
 
 def serve(app: WSGIApplication, sockets: list[socket.socket]) -> None:
     """Serve until interrupted."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a request waits for a moment is no news
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a request that waits is no news
     connections: dict[int, Any] = {}
     server = waitress.create_server(app, sockets=sockets, map=connections, max_request_body_size=65536)
     try:

@@ -66,7 +66,10 @@ class BuiltinStore:
 
     def new(self, request: Any, name: str) -> Session:
         """The session `name` decoded from the request once more; no other call returns this object."""
-        return Registry({}, get_registry(request).environ).open(self, name)
+        registry = Registry({}, get_registry(request).environ)
+        session = registry.open(self, name)
+        session.saver = lambda: registry  # nobody else keeps it
+        return session
 
     def save(self, request: Any, response: Any, session: Session) -> None:  # noqa: ARG002 - as the original has it
         """The same as ``session.save(response)``."""
