@@ -7,6 +7,7 @@ inside the seal, so neither a cookie's attribute nor a backend's clock decides a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, cast
@@ -228,9 +229,12 @@ def _sound(extras: object) -> bool:
     return all(type(item) is list and len(item) == 2 for item in extras.get("flashes", ()))
 
 
+_EXTRA = re.compile(r"^value\[4\]\['(\w+)'\]")
+
+
 def _in_words(error: SerializeError) -> SerializeError:
     """The same, with the place as the application knows it."""
-    path = error.path.replace("value[3]", "session", 1).replace("value[4]['flashes']", "flashes", 1)
+    path = _EXTRA.sub(r"\1", error.path.replace("value[3]", "session", 1))
     return SerializeError(path, error.type, error.rule)
 
 

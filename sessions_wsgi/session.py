@@ -15,7 +15,7 @@ from sessions_wsgi._stored import Seal, State, Stored
 from sessions_wsgi.cookies import MAX_SECONDS, CookieOptions
 from sessions_wsgi.errors import SessionSealedError, UsageError
 
-__all__ = ["Seal", "Session", "State"]
+__all__ = ["Seal", "Session", "State", "require_principal"]
 
 # What cannot change inside: handing these out leaves the session as it is.
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
@@ -157,8 +157,7 @@ class Session(Stored, MutableMapping[Any, Any]):
 
         What belonged to another principal is cleared first; what an anonymous visitor gathered stays.
         """
-        if not isinstance(principal, str) or not principal:
-            raise UsageError("'principal' must be a non-empty str, such as str(user.id)")
+        require_principal(principal)
         self._require_open("logged in")
         if self.principal not in (None, principal):
             self.stored_values, self.extras = {}, self._first_extras()
@@ -227,6 +226,12 @@ class Session(Stored, MutableMapping[Any, Any]):
                 "only a session from store.get(), or of a registry that still lives, can be saved"
             )
         registry.save_one(self, response)
+
+
+def require_principal(principal: object) -> None:
+    """Raise `UsageError` for what cannot name somebody."""
+    if not isinstance(principal, str) or not principal or not principal.isprintable():
+        raise UsageError("'principal' must be a non-empty, printable str, such as str(user.id)")
 
 
 def _datetime(milliseconds: int) -> datetime:

@@ -312,6 +312,7 @@ class Site:
         session = self.opened(cookie).session
         if session.is_new:
             return None
+        assert (session.principal is None) == (session.authenticated_at is None)
         principal = {"principal": session.principal} if session.principal else {}
         return dict(session) | principal
 
@@ -901,7 +902,8 @@ def returned(begun: Begun) -> Stored | str | None:
 
 
 def end(stored: Stored | None) -> None:
-    if stored is not None and stored.fate == "living":
+    """A log-out; of a replaced session nothing but the memory that it was replaced is left to end."""
+    if stored is not None:
         stored.fate = "ended"
 
 

@@ -32,6 +32,8 @@ class Origin(NamedTuple):
     id: bytes
     key: str
     version: Version
+    #: Seconds since the epoch.
+    expires: float
     #: The envelope's bytes, and the time inside it.
     data: bytes
     seen_ms: int
@@ -91,28 +93,31 @@ class Writer:
     def create(self, session: Session, data: bytes, now_ms: int) -> str:
         self.drop(session)
         now, expires = now_ms / 1000, self._span.deadline(session, now_ms)
+        cookie = session.options.cookie_name(session.name)
         for _ in range(_TRIES):
             raw_id = secrets.token_bytes(ID_BYTES)
             key = record_key(raw_id)
-            version = self._backend.create(key, self._records.seal(raw_id, data, now), expires)
+            version = self._backend.create(key, self._records.seal(cookie, raw_id, data, now), expires)
             if version is not None:
-                text = self._ids.seal_at(session.options.cookie_name(session.name), raw_id, now)
-                self._stands(session, Origin(raw_id, key, version, data, now_ms, text, True, True), now_ms)
+                text = self._ids.seal_at(cookie, raw_id, now)
+                self._stands(
+                    session, Origin(raw_id, key, version, expires, data, now_ms, text, True, True), now_ms
+                )
                 self._principals.link(session, now_ms)
                 return text
         raise BackendError(self._name, "create: every new id was taken")
 
     def update(self, session: Session, data: bytes, now_ms: int) -> str | None:
-        send = self._cookie_due(session, now_ms)
+        send, cookie = self._cookie_due(session, now_ms), session.options.cookie_name(session.name)
         for attempt in range(_TRIES):
             origin = session.origin
-            sealed = self._records.seal(origin.id, data, now_ms / 1000)
+            sealed = self._records.seal(cookie, origin.id, data, now_ms / 1000)
             expires = self._span.deadline(session, now_ms)
             outcome = self._backend.update(origin.key, sealed, expires, origin.version)
             if not isinstance(outcome, Conflict | Gone):
                 text = self._text(session, now_ms) if send else None
                 stands = session.origin._replace(
-                    version=outcome, data=data, seen_ms=now_ms, record_fresh=True
+                    version=outcome, expires=expires, data=data, seen_ms=now_ms, record_fresh=True
                 )
                 self._stands(session, stands, now_ms)
                 return text
@@ -142,12 +147,20 @@ class Writer:
             return self.create(session, data, now_ms)
         raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
 
+    def touch_due(self, session: Session, now_ms: int) -> bool:
+        """Whether an unchanged session should be marked as seen, and can be: its end may stand already."""
+        if not self._span.touch_due(session.seen_ms, session.extras, now_ms):
+            return False
+        origin: Origin = session.origin
+        return self._span.deadline(session, now_ms) > origin.expires
+
     def touch(self, session: Session, now_ms: int) -> str | None:
-        origin = session.origin
-        if not self._backend.touch(origin.key, self._span.deadline(session, now_ms), origin.version):
+        origin, send = session.origin, self._cookie_due(session, now_ms)
+        expires = self._span.deadline(session, now_ms)
+        if not self._backend.touch(origin.key, expires, origin.version):
             return None  # gone, or changed and so seen by another request, whose cookie is newer
-        session.seen_ms = now_ms
-        return self.resend(session, now_ms) if self._cookie_due(session, now_ms) else None
+        session.origin, session.seen_ms = origin._replace(expires=expires), now_ms
+        return self.resend(session, now_ms) if send else None
 
     def resend(self, session: Session, now_ms: int) -> str:
         session.cookie_age = self._span.cookie_age(session, now_ms)
@@ -187,7 +200,8 @@ class Writer:
         if record.data == TOMBSTONE:
             return False
         try:
-            data, record_fresh = self._records.open(origin.id, record.data, now_ms / 1000)
+            cookie = session.options.cookie_name(session.name)
+            data, record_fresh = self._records.open(cookie, origin.id, record.data, now_ms / 1000)
             base, (_, seen_ms, *theirs) = (
                 envelope.loads(each, self._serializer) for each in (origin.data, data)
             )
@@ -197,7 +211,11 @@ class Writer:
         session.note("conflict", "a key was changed on both sides" if merged.disputed else "merged")
         session.stored_values, session.extras = merged.values, merged.extras
         session.origin = origin._replace(
-            version=record.version, data=data, seen_ms=seen_ms, record_fresh=record_fresh
+            version=record.version,
+            expires=record.expires,
+            data=data,
+            seen_ms=seen_ms,
+            record_fresh=record_fresh,
         )
         return True
 

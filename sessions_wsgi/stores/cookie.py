@@ -63,7 +63,7 @@ class CookieStore(BuiltinStore):
             session.handle = denied.handle(session_id)
             denied.require(session.handle, now_ms / 1000)
         if "principal" in session.extras:
-            self._signed_in.require(session.extras, session.handle, self._span.deadline(session, now_ms))
+            self._signed_in.require(session, now_ms)
 
     # The way out
 

@@ -16,6 +16,8 @@ ConflictPolicy = Literal["mine", "error"] | Callable[[Any, Any, Any, Any], Any]
 Dumps = Callable[[Any], bytes]
 
 _ABSENT: Any = object()
+# What a log-in carries over whole, equal to the base or not.
+_IDENTITY = ("principal", "epoch", "authenticated_ms", "max_age")
 
 
 class Side(NamedTuple):
@@ -57,7 +59,7 @@ def changes(base: Side, mine: Side, dumps: Dumps) -> tuple[dict[Any, Any], dict[
     extras = {key: value for key, value in mine.extras.items() if value != base.extras.get(key)}
     flashes = _merge_flashes(_flashes(base), _flashes(mine), [], dumps)
     extras.pop("flashes", None)
-    extras |= {name: mine.extras[name] for name in ("principal", "epoch") if name in mine.extras}
+    extras |= {name: mine.extras[name] for name in _IDENTITY if name in mine.extras}
     return values, extras | ({"flashes": flashes} if flashes else {})
 
 
@@ -121,7 +123,7 @@ def _encoded(side: Mapping[Any, Any], key: Any, dumps: Dumps) -> bytes | None:
 
 
 def _merge_flashes(base: list[Any], mine: list[Any], theirs: list[Any], dumps: Dumps) -> list[Any]:
-    """Theirs without those that I read, then those that I added."""
+    """Theirs without those that I read, then those that I added. Equal ones cannot be told apart."""
     before, after = Counter(map(dumps, base)), Counter(map(dumps, mine))
     read, added = before - after, after - before
     return _without(theirs, read, dumps) + _only(mine, added, dumps)

@@ -17,7 +17,7 @@ from sessions_wsgi.backends import Backend, Conflict, Entry, Gone, Lists, Record
 from sessions_wsgi.envelope import Ended, Span
 from sessions_wsgi.errors import BackendError, Event, UsageError, report
 from sessions_wsgi.serializers import Serializer
-from sessions_wsgi.session import Session
+from sessions_wsgi.session import Session, require_principal
 
 _TRIES = 10
 
@@ -80,26 +80,23 @@ class Principals:
             return
         raise BackendError(str(getattr(self._backend, "name", "?")), "create an epoch")
 
-    def require(self, extras: dict[str, Any], handle: str | None, until: float) -> None:
-        """Raise `DecodeError` ("revoked") when these extras, of a signed-in session, carry another epoch.
-
-        :param until: seconds since the epoch; how long the session may live from now on.
-        """
+    def require(self, session: Session, now_ms: int) -> None:
+        """Raise `Ended` ("revoked") when a session that somebody is signed in with carries another epoch."""
+        extras = session.extras
         key = self._key("epoch", extras["principal"])
         record = self._backend.load(key)
         if record is None:
             raise Ended("revoked")
         epoch, _, kept = record.data.decode().partition(" ")
-        if extras.get("epoch") != epoch and (not kept or kept != handle):
+        if extras.get("epoch") != epoch and (not kept or kept != session.handle):
             raise Ended("revoked")
-        if record.expires < until:
-            self._prolonged(key, record, until)
+        if record.expires < self._span.deadline(session, now_ms):
+            self._prolonged(key, record, self._span.farthest(session, now_ms))
         extras["epoch"] = epoch
 
     def revoke(self, principal: str, keep: Session | None, until: float) -> None:
         """End every session of this principal, `keep` excepted, from the very next request on."""
-        if not isinstance(principal, str) or not principal:
-            raise UsageError("'principal' must be a non-empty str, as login() was given")
+        require_principal(principal)
         if keep is not None and keep.principal != principal:
             raise UsageError("'keep' must be a session that this principal is signed in with")
         if keep is not None:

@@ -78,7 +78,8 @@ class ServerStore(BuiltinStore):
     # The way in
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
-        raw_id, fresh = self._ids.open_at(self.options.cookie_name(name), text, now_ms / 1000)
+        cookie = self.options.cookie_name(name)
+        raw_id, fresh = self._ids.open_at(cookie, text, now_ms / 1000)
         if len(raw_id) != ID_BYTES:
             raise DecodeError("malformed")
         key = record_key(raw_id)
@@ -87,13 +88,15 @@ class ServerStore(BuiltinStore):
             raise DecodeError("expired")
         if record.data == TOMBSTONE:
             raise Replaced
-        data, record_fresh = self._records.open(raw_id, record.data, now_ms / 1000)
+        data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
         seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
-        origin = Origin(raw_id, key, record.version, data, loaded[1], text, fresh, record_fresh)
+        origin = Origin(
+            raw_id, key, record.version, record.expires, data, loaded[1], text, fresh, record_fresh
+        )
         session = self._alive(name, loaded, seen_ms, now_ms, origin=origin, handle=key)
         if "principal" in session.extras:
-            self._signed_in.require(session.extras, key, self._span.deadline(session, now_ms))
+            self._signed_in.require(session, now_ms)
         return session
 
     # The way out
@@ -115,7 +118,7 @@ class ServerStore(BuiltinStore):
             data = self._writer.dumps(session, now_ms)
             if not (origin.record_fresh and self._writer.unchanged(session, origin, data)):
                 return partial(self._writer.update, session, data, now_ms)
-        if self._span.touch_due(session.seen_ms, session.extras, now_ms):
+        if self._writer.touch_due(session, now_ms):
             return partial(self._writer.touch, session, now_ms)
         if session.resend or not origin.fresh:
             return partial(self._writer.resend, session, now_ms)
