@@ -42,8 +42,8 @@ class SealedRecords:
     together open nothing without the visitors' cookies.
 
     ``0x01, key id (4), nonce (12), ciphertext, tag (16)``: AES-256-GCM under HKDF-SHA-256 of the encryption
-    key, salt = the raw id, info = ``sessions_wsgi/record/1``, audience and cookie name, joined by NUL. The key
-    serves one session only, so random 96-bit nonces last (SP 800-38D 8.3).
+    key, salt = the raw id, info = ``sessions_wsgi/record/1``, audience and cookie name, joined by NUL. The
+    key serves one session only, so random 96-bit nonces last (SP 800-38D 8.3).
     """
 
     def __init__(self, ring: KeyRing, audience: str) -> None:
