@@ -14,16 +14,17 @@ from sessions_wsgi.session import Seal, Session
 #: A session of this request, where it came from, and the full name of its cookie.
 Opened = tuple[Session, Store, str]
 
+Cookies = list[tuple[str, str]]
+Failures = list[SessionsError]
 
-def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> list[tuple[str, str]]:
-    """Save the sessions; the cookies to send, as full name and value of a Set-Cookie.
+
+def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies, Failures]:
+    """Save the sessions; the cookies to send, as full name and value of a Set-Cookie, and what went wrong.
 
     1. All are encoded, sealed and measured. 2. If that went well, backends are written. One session's
-    failure does not keep the others from being saved.
-
-    :raises SessionsError: one could not be saved; an `ExceptionGroup` when several could not.
+    failure then does not keep the others from being saved: their cookies must be sent, whatever is answered.
     """
-    failures: list[SessionsError] = []
+    failures: Failures = []
     planned: list[tuple[Opened, Finish]] = []
     for each in opened:
         try:
@@ -34,15 +35,11 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> list[tuple[str
         except SessionsError as error:
             failures.append(error)
     cookies = _finished(planned, failures, on_event) if planned and not failures else []
-    if failures:
-        raise failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
-    return cookies
+    return cookies, failures
 
 
-def _finished(
-    planned: list[tuple[Opened, Finish]], failures: list[SessionsError], on_event: OnEvent | None
-) -> list[tuple[str, str]]:
-    cookies = []
+def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event: OnEvent | None) -> Cookies:
+    cookies: Cookies = []
     for (session, _, cookie), finish in planned:
         try:
             text = finish()

@@ -35,28 +35,12 @@ class Stored:
     :param rejected: why a cookie that came was not used.
     """
 
-    # How every session begins; an instance holds only what differs.
-    _dirty = _exposed = False
-    #: What may still happen, as the registry says.
-    seal = Seal.OPEN
-    #: The registry that opened it, as long as that lives: the two would hold each other otherwise.
-    saver: Callable[[], Any] | None = None
-    #: What a store carries out: a new id, an end of what was loaded, the cookie once more.
-    renewed: Literal["", "regenerate", "login"] = ""
-    destroyed = resend = False
-    #: `login` found another principal's data and dropped it: what others add to it meanwhile goes as well.
-    cleared = False
-    #: It came with an id that another request replaced: saving it would clobber the newer cookie.
-    muted = False
-    #: It came from another store or library: how its record there is removed, and its cookie.
-    adopted: Callable[[], None] | None = None
-    old_cookie: tuple[str, CookieOptions] | None = None
-    #: The origin of what `destroy` ended since the last commit.
-    ended: Any = None
-    #: Seconds that the browser keeps the cookie, as the store decided at the commit.
-    cookie_age: float | None = None
-    #: What happened to it since the registry last asked.
-    notes: tuple[Event, ...] = ()
+    __slots__ = (
+        "__weakref__", "_clock", "_dirty", "_exposed", "_options", "adopted", "cleared", "cookie_age",
+        "created_ms", "destroyed", "ended", "extras", "handle", "is_new", "muted", "name", "notes",
+        "old_cookie", "origin", "rejected",
+        "renewed", "resend", "saver", "seal", "seen_ms", "stored_values",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -81,6 +65,28 @@ class Stored:
         self.extras: dict[str, Any] = self._first_extras() if extras is None else extras
         self.created_ms = int(clock() * 1000) if created_ms is None else created_ms
         self.seen_ms = self.created_ms if seen_ms is None else seen_ms
+
+        self._dirty = self._exposed = False
+        #: What may still happen, as the registry says.
+        self.seal = Seal.OPEN
+        #: Tells the registry that opened it, or None: the two do not always hold each other.
+        self.saver: Callable[[], Any] | None = None
+        #: What a store carries out: a new id, an end of what was loaded, the cookie once more.
+        self.renewed: Literal["", "regenerate", "login"] = ""
+        self.destroyed = self.resend = False
+        #: `login` found another principal's data and dropped it: what others add to it meanwhile goes, too.
+        self.cleared = False
+        #: It came with an id that another request replaced: saving it would clobber the newer cookie.
+        self.muted = False
+        #: It came from another store or library: how its record there is removed, and its cookie.
+        self.adopted: Callable[[], None] | None = None
+        self.old_cookie: tuple[str, CookieOptions] | None = None
+        #: The origin of what `destroy` ended since the last commit.
+        self.ended: Any = None
+        #: Seconds that the browser keeps the cookie, as the store decided at the commit.
+        self.cookie_age: float | None = None
+        #: What happened to it since the registry last asked.
+        self.notes: tuple[Event, ...] = ()
 
     @property
     def state(self) -> State:

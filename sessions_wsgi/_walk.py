@@ -119,12 +119,12 @@ def _nesting(value: Any, above: set[int]) -> str | None:
 
 def _dict_parts(value: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     for key, item in value.items():
-        name = _key_name(key)
+        name = key_name(key)
         yield f"<key {name}>", key
         yield f"[{name}]", item
 
 
-def _key_name(key: Any) -> str:
+def key_name(key: Any) -> str:
     """What a path shows of a key: never the repr of a foreign object, which may hold anything."""
     short = type(key) in (str, bool, NoneType) or (type(key) is int and key.bit_length() <= 64)
     return short_repr(key) if short else type(key).__name__

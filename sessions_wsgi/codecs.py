@@ -70,11 +70,8 @@ class _Codec(Generic[T]):
         raise NotImplementedError
 
     def _sealing(self, name: str, now: float) -> T:
-        key = self._ring.sealing(now)
-        for each, derived in self._for(name):
-            if each is key:
-                return derived
-        raise ConfigError("'keys' holds no key that may seal now; add one without 'not_before'", "keys")
+        key = self._ring.require_seal(now)
+        return next(derived for each, derived in self._for(name) if each is key)
 
     def _for(self, name: str) -> tuple[tuple[Key, T], ...]:
         try:

@@ -29,6 +29,8 @@ from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.keys import Keys
 from sessions_wsgi.serializers import CBORSerializer, JSONSerializer
 from sessions_wsgi.stores import CookieStore, ServerStore
+from sessions_wsgi.stores._builtin import CommonOptions
+from sessions_wsgi.stores.embedded import SWEEP_EVERY
 
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -45,10 +47,13 @@ def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | Server
     if isinstance(options.get("revocations"), str):
         options["revocations"] = backend_from_url(options["revocations"])
     if _scheme(url) == "cookie":
+        _nothing(url)
         _require_known(options, _COMMON | {"revocations"})
         return CookieStore(keys, **options)
     known = _kind(url).options
     _require_known(options, _COMMON | {"conflict"} | known)
+    if "sweep_every" in known:
+        options.setdefault("sweep_every", SWEEP_EVERY)
     backend = backend_from_url(url, **{name: options[name] for name in known & options.keys()})
     rest = {name: value for name, value in options.items() if name == "clock" or name not in known}
     return ServerStore(backend, keys, **rest)
@@ -93,7 +98,7 @@ def _variable(option: str) -> str:
     return option.replace(".", "_").upper()
 
 
-_COMMON = frozenset({"options", "lifetime", "serializer", "accept", "audience", "clock", "encrypt"})
+_COMMON = frozenset({*CommonOptions.__annotations__, "encrypt"})
 
 
 def _require_known(options: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -124,7 +129,11 @@ def _duration(text: str) -> float | None:
 
 
 def _count(text: str) -> int | None:
-    return None if text.strip().lower() == "none" else int(text)
+    if text.strip().lower() == "none":
+        return None
+    if not text.strip().isdecimal():
+        raise ValueError("must be a whole number, or none")
+    return int(text)
 
 
 def _serializer(text: str) -> Any:
@@ -167,13 +176,21 @@ def _store(given: Mapping[str, str], named: Callable[[str], str]) -> CookieStore
     for option in ("url", "keys"):
         if option not in values:
             raise ConfigError(f"{named(option)!r} must be set", named(option))
-    for group, kind in (("cookie", CookieOptions), ("lifetime", Lifetime)):
-        chosen = {
-            name.partition(".")[2]: values.pop(name) for name in list(values) if name.startswith(group + ".")
-        }
-        if chosen:
-            values["options" if kind is CookieOptions else "lifetime"] = kind(**chosen)
-    return store_from_url(values.pop("url"), values.pop("keys"), **values)
+    try:
+        for group, option, kind in (("cookie", "options", CookieOptions), ("lifetime", "lifetime", Lifetime)):
+            names = [name for name in values if name.startswith(f"{group}.")]
+            if names:
+                values[option] = kind(**{name.partition(".")[2]: values.pop(name) for name in names})
+        return store_from_url(values.pop("url"), values.pop("keys"), **values)
+    except ConfigError as error:
+        raise _in_terms_of(error, given, named) from error
+
+
+def _in_terms_of(error: ConfigError, given: Mapping[str, str], named: Callable[[str], str]) -> ConfigError:
+    """The same error, with the option as it was set."""
+    option = "keys" if error.option == "secret" else error.option or ""
+    full = next((name for name in given if name.rpartition(".")[2] == option), option)
+    return ConfigError(str(error).replace(repr(error.option), repr(named(full)), 1), named(full))
 
 
 def _value(option: str, text: str, named: Callable[[str], str]) -> Any:
@@ -182,6 +199,8 @@ def _value(option: str, text: str, named: Callable[[str], str]) -> Any:
         raise ConfigError(
             f"unknown setting {named(option)!r}{_nearest(option, _OPTIONS, named)}", named(option)
         )
+    if not isinstance(text, str):
+        raise ConfigError(f"{named(option)!r} must be a str (got {type(text).__name__})", named(option))
     try:
         return read(text)
     except ValueError as error:
@@ -229,7 +248,7 @@ def _kind(url: str) -> _Kind:
 
 def _nothing(url: str) -> tuple[Any, ...]:
     if url.partition(":")[2].strip("/"):
-        raise ConfigError("'url': nothing may follow 'memory:'", "url")
+        raise ConfigError(f"'url': nothing may follow {_scheme(url)!r} and the colon; use options", "url")
     return ()
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 from sessions_wsgi import _csrf
+from sessions_wsgi._walk import key_name
 from sessions_wsgi.cookies import MAX_AGE_LIMIT, MAX_SECONDS
 from sessions_wsgi.errors import ConfigError, DecodeError, SerializeError
 from sessions_wsgi.serializers import CBORSerializer, JSONSerializer, Serializer
@@ -198,7 +199,7 @@ def require_alive(span: Span, created_ms: int, seen_ms: int, extras: dict[str, A
 def sizes(session: Session, serializer: Serializer) -> dict[str, int]:
     """Encoded bytes of each top-level key, and of the flashes."""
     values = session.stored_values.items()
-    parts = {key if isinstance(key, str) else f"[{key!r}]": {key: value} for key, value in values}
+    parts = {key if isinstance(key, str) else f"[{key_name(key)}]": {key: value} for key, value in values}
     if "flashes" in session.extras:
         parts["(flashes)"] = {"flashes": session.extras["flashes"]}
     return {name: len(serializer.dumps(part)) for name, part in parts.items()}

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 logger = logging.getLogger("sessions_wsgi")
 
@@ -75,8 +75,15 @@ def report(event: Event, on_event: OnEvent | None = None) -> None:
         logger.exception("on_event failed for %r", event.kind)
 
 
+def _made_anew(kind: type[Exception], args: tuple[Any, ...]) -> Exception:
+    return kind.__new__(kind, *args)
+
+
 class SessionsError(Exception):
     """The root: every error of this package is one."""
+
+    def __reduce__(self) -> tuple[Any, ...]:  # process pools pickle what is raised in them
+        return _made_anew, (type(self), self.args), self.__dict__
 
 
 class ConfigError(SessionsError, ValueError):

@@ -17,7 +17,7 @@ from typing import Union
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sessions_wsgi.errors import ConfigError
+from sessions_wsgi.errors import ConfigError, UsageError, logger
 
 MIN_SECRET_BYTES = 32
 
@@ -141,18 +141,28 @@ class KeyRing:
         return keys if isinstance(keys, KeyRing) else cls(keys)
 
     def require_sealing(self, now: float) -> None:
-        """Refuse a ring that can never seal again. `now` in seconds since the epoch."""
+        """Refuse a ring that can never seal again, warn of one that cannot yet; `now` in seconds."""
         if all(key.opens_until <= now for key in self.keys):
-            raise ConfigError(
-                f"'keys' must hold a key that can still seal: every 'accept_until' has passed; {_HINT}",
-                "keys",
-            )
+            rule = "must hold a key that can still seal: every 'accept_until' has passed"
+            raise ConfigError(f"'keys' {rule}; {_HINT}", "keys")
+        if self.sealing(now) is None:
+            logger.warning("no key may seal yet: every 'not_before' is in the future, nothing can be saved")
 
     def sealing(self, now: float) -> Key | None:
         """The key that seals at this time; None when each is too young or too old."""
         if not self._dated:
             return self.keys[0]
         return next((key for key in self.keys if key.seals_from <= now < key.opens_until), None)
+
+    def require_seal(self, now: float) -> Key:
+        """The key that seals at this time.
+
+        :raises UsageError: each is too young or too old.
+        """
+        key = self.sealing(now)
+        if key is None:
+            raise UsageError("'keys' holds no key that may seal now; add one without 'not_before'")
+        return key
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self.keys)
@@ -181,16 +191,16 @@ def _flattened(keys: object) -> Iterator[Key]:
 
 
 def _not_a_key(value: object) -> ConfigError:
-    kind = type(value).__name__
-    return ConfigError(
-        f"'keys' must be a str, bytes, Key, KeyRing or a sequence of these (got {kind})", "keys"
-    )
+    rule = "must be a str, bytes, Key, KeyRing or a sequence of these"
+    return ConfigError(f"'keys' {rule} (got {type(value).__name__}); {_HINT}", "keys")
 
 
 def _checked_secret(secret: str | bytes) -> bytes:
     if not isinstance(secret, str | bytes):
         raise ConfigError(f"'secret' must be str or bytes (got {type(secret).__name__})", "secret")
     raw = _utf8(secret) if isinstance(secret, str) else secret
+    if raw != raw.strip() and isinstance(secret, str):
+        raise ConfigError("'secret' must not begin or end with white space; strip it", "secret")
     if len(raw) < MIN_SECRET_BYTES:
         raise ConfigError(
             f"'secret' must have at least {MIN_SECRET_BYTES} bytes (got {len(raw)}); {_HINT}", "secret"

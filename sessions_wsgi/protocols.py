@@ -45,6 +45,9 @@ class Imported(NamedTuple):
     #: Who is signed in; nobody, unless the application said how to tell.
     principal: str | None = None
 
+    def __repr__(self) -> str:  # data must not reach a traceback
+        return f"<Imported, {len(self.values)} keys>"
+
 
 class Importer(Protocol):
     """Reads the cookies of another library, so that changing to this one logs nobody out."""

@@ -34,7 +34,7 @@ class Registry:
     _request: Any = None
     #: The headers have left.
     sealed = False
-    closed = _abandoned = False
+    closed = _abandoned = _released = False
     #: The failure of a backend while a session was opened, if there was one.
     failure: BackendError | None = None
 
@@ -75,13 +75,12 @@ class Registry:
         :raises UsageError: the name belongs to another store in this request.
         """
         opened = self.opened.get(name)
-        if opened is None:
-            return self._open(store, name)
-        if opened[1] is not store:
+        owner = self.stores.get(name) if opened is None else opened[1]
+        if owner is not None and owner is not store:
             raise UsageError(
-                f"session {name!r} is open from another store in this request: give one of them another name"
+                f"session {name!r} belongs to another store in this request: give one of them another name"
             )
-        return opened[0]
+        return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
         cookie = store.options.cookie_name(name)
@@ -95,7 +94,8 @@ class Registry:
         except BackendError as error:
             self.failure = error
             raise
-        session.saver = ref(self)
+        # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
+        session.saver = ref(self) if self.stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
         if self.sealed:
             self._seal(opened)
@@ -126,6 +126,8 @@ class Registry:
     @property
     def request(self) -> Any:
         """The WebOb request, made on first use."""
+        if self._request is None and self._released:
+            raise UsageError("the request is over: take registry.request before the application returns")
         if self._request is None:
             from webob import Request
 
@@ -140,12 +142,19 @@ class Registry:
         :raises SessionsError: a session could not be saved; nothing was put onto the response. Several
             failures come as an `ExceptionGroup`.
         """
-        self.commit()
-        response.headerlist = self.headers(response.headerlist)
+        self._save(self.opened.values(), response)
 
     def save_one(self, session: Session, response: Any) -> None:
         """The same as `save` for one of the sessions."""
-        self._commit([opened for opened in self.opened.values() if opened[0] is session])
+        self._save([opened for opened in self.opened.values() if opened[0] is session], response)
+
+    def _save(self, opened: Iterable[Opened], response: Any) -> None:
+        if not isinstance(getattr(response, "headerlist", None), list):
+            raise UsageError(
+                f"'response' must be a WebOb response (got {type(response).__name__}); "
+                "behind SessionMiddleware sessions are saved by themselves"
+            )
+        self._commit(opened)
         response.headerlist = self.headers(response.headerlist)
 
     def commit(self) -> None:
@@ -153,10 +162,14 @@ class Registry:
         self._commit(self.opened.values())
 
     def _commit(self, opened: Iterable[Opened]) -> None:
-        cookies = dict(commit(opened, self._on_event))
+        cookies, failures = commit(opened, self._on_event)
         if cookies:
-            self._cookies = {**self._cookies, **cookies}
-            self._ours = self._ours.union(cookies.values())
+            self._cookies = {**self._cookies, **dict(cookies)}
+            self._ours = self._ours.union(value for _, value in cookies)
+        if failures:
+            raise (
+                failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
+            )
 
     def headers(self, headers: _headers.Headers, cache_control: str | None = "no-store") -> _headers.Headers:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
@@ -192,7 +205,11 @@ class Registry:
 
     def release(self) -> None:
         """Nothing of this request will follow: let go of the environ, which holds this registry."""
-        self.closed, self.environ = True, {"HTTP_COOKIE": self.environ.get("HTTP_COOKIE")}
+        environ = self.environ
+        self.closed, self.environ = True, {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}
+        self._released = True
+        if self.parent is not None and not self.parent.sealed:
+            environ[ENVIRON_KEY] = self.parent
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened

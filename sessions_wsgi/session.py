@@ -24,8 +24,11 @@ _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 class Session(Stored, MutableMapping[Any, Any]):
     """The values of one visitor.
 
-    Applications get one from `get_session` or ``store.get``; only authors of stores make them.
+    Applications get one from `get_session` or ``store.get``; only authors of stores make them. It compares
+    like a dict, and like one it is not hashable. It takes no other attributes than those below.
     """
+
+    __slots__ = ()
 
     # The mapping
 

@@ -20,7 +20,7 @@ LAYERS = [
     {"codecs", "envelope"},
     {"protocols", "_commit", "registry"},
     {"stores"},
-    {"config", "middleware"},
+    {"config", "_exchange", "middleware"},
     {"cli", "_contract", "testing"},
     {"__init__", "__main__"},
 ]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from itsdangerous import BadSignature, Signer
 
-from sessions_wsgi import ConfigError, DecodeError, EncryptedCodec, Key, KeyRing, SignedCodec
+from sessions_wsgi import ConfigError, DecodeError, EncryptedCodec, Key, KeyRing, SignedCodec, UsageError
 from sessions_wsgi.testing import ManualClock
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None)
@@ -422,7 +422,7 @@ def test_a_ring_may_end_while_the_process_runs(codec: type[Codec]) -> None:
     ring = codec(Key(NEW, accept_until=NOON), "value", clock=clock)
     assert ring.open("name", ring.seal("name", b"data")) == b"data"
     clock.advance(2)
-    with pytest.raises(ConfigError, match="may seal"):
+    with pytest.raises(UsageError, match="may seal"):
         ring.seal("name", b"data")
 
 

@@ -16,7 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions_wsgi import ConfigError, CookieStore, DecodeError, Key, KeyRing, MemoryStore, SignedCodec
+from sessions_wsgi import (
+    ConfigError,
+    CookieStore,
+    DecodeError,
+    Key,
+    KeyRing,
+    MemoryStore,
+    SignedCodec,
+    UsageError,
+)
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None)
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "keys.json").read_text("utf-8"))
@@ -399,7 +408,7 @@ def test_nothing_seals_before_the_first_key_is_active() -> None:
     """It opens already, so that the whole fleet can learn it first."""
     young, now = [Key(NEW, not_before=NOON)], NOON.timestamp() - 1
     assert openers(young, now) == [NEW]
-    with pytest.raises(ConfigError, match="not_before"):
+    with pytest.raises(UsageError, match="not_before"):
         sealer(young, now)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import stat
 import subprocess
@@ -71,3 +72,21 @@ def test_the_compatibility_table_knows_this_version() -> None:
 
 def test_ci_can_be_run() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & stat.S_IXUSR
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sessions_wsgi.ConfigError("wrong", "keys"),
+        sessions_wsgi.SessionSealedError("session"),
+        sessions_wsgi.UnknownSessionError("cart", ["session"]),
+        sessions_wsgi.SerializeError("session['a']", "object", "cannot be kept"),
+        sessions_wsgi.CookieTooLargeError("session", 5000, 4096, {"a": 4900}),
+        sessions_wsgi.DecodeError("forged"),
+        sessions_wsgi.BackendError("redis", "load"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_leave_a_process_pool_as_they_were(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

@@ -33,6 +33,9 @@ class Record(NamedTuple):
     #: Seconds since the epoch.
     expires: float
 
+    def __repr__(self) -> str:  # data must not reach a traceback
+        return f"<Record of {len(self.data)} bytes, expires {self.expires}>"
+
 
 class Conflict(NamedTuple):
     """Another writer was first; here is what he left."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
@@ -21,17 +21,26 @@ from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
 _BATCH = 200
 
 
-class BuiltinStore:
-    """The parts of a store that do not depend on where the session is kept.
+class CommonOptions(TypedDict, total=False):
+    """What every built-in store can be told."""
 
-    :param options: attributes of the cookies.
-    :param lifetime: how long sessions live.
-    :param serializer: values to bytes and back; by default CBOR, which keeps types exactly.
-    :param accept: importers, and other stores, whose sessions are taken over: a text that is none of this
-        store's is offered to them in order.
-    :param audience: which service the texts are for; stores with other audiences refuse them.
-    :param clock: seconds since the epoch.
-    """
+    #: Attributes of the cookies.
+    options: CookieOptions
+    #: How long sessions live.
+    lifetime: Lifetime
+    #: Values to bytes and back; by default CBOR, which keeps types exactly.
+    serializer: Serializer
+    #: Importers, and other stores, whose sessions are taken over: a text that is none of this store's is
+    #: offered to them in order.
+    accept: Accepted
+    #: Which service the texts are for; stores with other audiences refuse them.
+    audience: str
+    #: Seconds since the epoch.
+    clock: Callable[[], float]
+
+
+class BuiltinStore:
+    """The parts of a store that do not depend on where the session is kept. Options: `CommonOptions`."""
 
     saves_late = single_process = False
 
@@ -66,10 +75,7 @@ class BuiltinStore:
 
     def new(self, request: Any, name: str) -> Session:
         """The session `name` decoded from the request once more; no other call returns this object."""
-        registry = Registry({}, get_registry(request).environ)
-        session = registry.open(self, name)
-        session.saver = lambda: registry  # nobody else keeps it
-        return session
+        return Registry({}, get_registry(request).environ).open(self, name)
 
     def save(self, request: Any, response: Any, session: Session) -> None:  # noqa: ARG002 - as the original has it
         """The same as ``session.save(response)``."""
@@ -203,9 +209,21 @@ class BuiltinStore:
         raise NotImplementedError
 
 
+def require_backend(value: Any, option: str) -> None:
+    """Raise `ConfigError` for what is no `Backend`."""
+    for verb in ("load", "create", "update", "touch", "delete"):
+        if isinstance(value, type) or not callable(getattr(value, verb, None)):
+            raise ConfigError(
+                f"{option!r} must be a backend, with the method {verb} (got {type(value).__name__}); "
+                "a URL goes through store_from_url",
+                option,
+            )
+
+
 def _instance(option: str, value: Any, kind: type) -> Any:
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        raise ConfigError(f"{option!r} must be {kind.__name__} (got {type(value).__name__})", option)
+        got = type(value).__name__
+        raise ConfigError(f"{option!r} must be {kind.__name__}(…) or None (got {got})", option)
     return value

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sessions_wsgi.codecs import Opened
-from sessions_wsgi.errors import ConfigError, DecodeError
+from sessions_wsgi.errors import DecodeError
 from sessions_wsgi.keys import Key, KeyRing
 
 ID_BYTES = 32
@@ -52,9 +52,7 @@ class SealedRecords:
         self._by_head = {b"\x01" + key.id: key for key in ring}
 
     def seal(self, cookie: str, raw_id: bytes, data: bytes, now: float) -> bytes:
-        key = self._ring.sealing(now)
-        if key is None:
-            raise ConfigError("'keys' holds no key that may seal now; add one without 'not_before'", "keys")
+        key = self._ring.require_seal(now)
         head, nonce = b"\x01" + key.id, os.urandom(_NONCE_BYTES)
         return head + nonce + self._cipher(key, cookie, raw_id).encrypt(nonce, data, head)
 

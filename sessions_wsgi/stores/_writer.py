@@ -41,6 +41,11 @@ class Origin(NamedTuple):
     text: str
     fresh: bool
     record_fresh: bool
+    #: What a list of the principal's sessions says of it.
+    noted: tuple[str | None, float | None]
+
+    def __repr__(self) -> str:  # the id, and what is in the session, must not reach a traceback
+        return f"<Origin {self.key}>"
 
 
 class Writer:
@@ -96,13 +101,14 @@ class Writer:
         cookie = session.options.cookie_name(session.name)
         for _ in range(_TRIES):
             raw_id = secrets.token_bytes(ID_BYTES)
-            key = record_key(raw_id)
-            version = self._backend.create(key, self._records.seal(cookie, raw_id, data, now), expires)
+            text = self._ids.seal_at(cookie, raw_id, now)
+            key, sealed = record_key(raw_id), self._records.seal(cookie, raw_id, data, now)
+            version = self._backend.create(key, sealed, expires)
             if version is not None:
-                text = self._ids.seal_at(cookie, raw_id, now)
-                self._stands(
-                    session, Origin(raw_id, key, version, expires, data, now_ms, text, True, True), now_ms
+                origin = Origin(
+                    raw_id, key, version, expires, data, now_ms, text, True, True, _noted(session)
                 )
+                self._stands(session, origin, now_ms)
                 self._principals.link(session, now_ms)
                 return text
         raise BackendError(self._name, "create: every new id was taken")
@@ -117,9 +123,16 @@ class Writer:
             if not isinstance(outcome, Conflict | Gone):
                 text = self._text(session, now_ms) if send else None
                 stands = session.origin._replace(
-                    version=outcome, expires=expires, data=data, seen_ms=now_ms, record_fresh=True
+                    version=outcome,
+                    expires=expires,
+                    data=data,
+                    seen_ms=now_ms,
+                    record_fresh=True,
+                    noted=_noted(session),
                 )
                 self._stands(session, stands, now_ms)
+                if origin.noted != (session.label, session.max_age):
+                    self._principals.link(session, now_ms)
                 return text
             if isinstance(outcome, Gone) or not self._merge(session, outcome.record, now_ms):
                 self._gone(session)
@@ -252,6 +265,10 @@ class Writer:
         session.origin = session.handle = None
         session.muted = True
         session.committed(stored=False)
+
+
+def _noted(session: Session) -> tuple[str | None, float | None]:
+    return session.label, session.max_age
 
 
 def _wait(attempt: int) -> None:

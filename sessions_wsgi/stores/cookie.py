@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 from sessions_wsgi import envelope
 from sessions_wsgi.backends import Backend
@@ -14,7 +14,7 @@ from sessions_wsgi.errors import CookieTooLargeError
 from sessions_wsgi.keys import Keys
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._builtin import BuiltinStore
+from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._denylist import DenyList
 from sessions_wsgi.stores._records import ID_BYTES
 from sessions_wsgi.stores.merge import Side, changes
@@ -31,17 +31,23 @@ class CookieStore(BuiltinStore):
     :param encrypt: hide the values from the visitor.
     :param revocations: a backend that remembers which sessions ended: then `destroy`, `regenerate` and
         `revoke` end every copy of a cookie (OWASP ASVS 7.4.1), at one read per request, two when signed in.
-    :param common: see `BuiltinStore`.
+    :param common: the options of every store, see `CommonOptions`.
     """
 
     def __init__(
-        self, keys: Keys, *, encrypt: bool = False, revocations: Backend | None = None, **common: Any
+        self,
+        keys: Keys,
+        *,
+        encrypt: bool = False,
+        revocations: Backend | None = None,
+        **common: Unpack[CommonOptions],
     ) -> None:
         super().__init__(**common)
         codec = EncryptedCodec if encrypt else SignedCodec
         self._codec = codec(keys, "session", audience=self._audience, clock=self._clock)
         self._denied: DenyList | None = None
         if revocations is not None:
+            require_backend(revocations, "revocations")
             self._denied, self._server_side = DenyList(revocations), revocations
             self._principals = Principals(
                 revocations, audience=self._audience, serializer=self._serializer, span=self._span
@@ -176,7 +182,7 @@ class CookieStore(BuiltinStore):
             self._unlink(session.principal, old)
             session.note("regenerated")
         session.handle = denied.handle(session.extras["id"])
-        if old != session.handle:
+        if old != session.handle or session.resend or session.label is not None:
             self._signed_in.link(session, now_ms)
         return self._sent(session, data, text, now_ms)
 

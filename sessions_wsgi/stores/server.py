@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Unpack
 
 from sessions_wsgi import envelope
 from sessions_wsgi.backends import Backend
@@ -12,12 +13,21 @@ from sessions_wsgi.errors import ConfigError, DecodeError
 from sessions_wsgi.keys import KeyRing, Keys
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._builtin import BuiltinStore
+from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, PlainRecords, SealedRecords, record_key
 from sessions_wsgi.stores._writer import Origin, Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
+
+
+class ServerOptions(CommonOptions, total=False):
+    """What every store over a backend can be told."""
+
+    #: Seal the records, too.
+    encrypt: bool
+    #: What becomes of a key that two requests changed at once.
+    conflict: ConflictPolicy
 
 
 class ServerStore(BuiltinStore):
@@ -31,7 +41,7 @@ class ServerStore(BuiltinStore):
     :param conflict: what becomes of a key that two requests changed at once: "mine" lets the later commit
         win, "error" fails it with a `BackendError`, a callable ``(key, base, mine, theirs)`` returns the
         value.
-    :param common: see `BuiltinStore`.
+    :param common: the options of every store, see `CommonOptions`.
     """
 
     saves_late = True
@@ -43,14 +53,10 @@ class ServerStore(BuiltinStore):
         *,
         encrypt: bool = False,
         conflict: ConflictPolicy = "mine",
-        **common: Any,
+        **common: Unpack[CommonOptions],
     ) -> None:
         super().__init__(**common)
-        for verb in ("load", "create", "update", "touch", "delete"):
-            if not callable(getattr(backend, verb, None)):
-                raise ConfigError(
-                    f"'backend' must have the method {verb}; see sessions_wsgi.backends", "backend"
-                )
+        require_backend(backend, "backend")
         if conflict not in ("mine", "error") and not callable(conflict):
             raise ConfigError(
                 f"'conflict' must be 'mine', 'error' or a callable (got {conflict!r})", "conflict"
@@ -91,8 +97,9 @@ class ServerStore(BuiltinStore):
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
         seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
+        noted = loaded[3].get("label"), loaded[3].get("max_age")
         origin = Origin(
-            raw_id, key, record.version, record.expires, data, loaded[1], text, fresh, record_fresh
+            raw_id, key, record.version, record.expires, data, loaded[1], text, fresh, record_fresh, noted
         )
         session = self._alive(name, loaded, seen_ms, now_ms, origin=origin, handle=key)
         if "principal" in session.extras:
@@ -143,7 +150,8 @@ class ServerStore(BuiltinStore):
             return None
         seen_ms, extras = listed.created_ms, listed.extras
         if isinstance(self._records, PlainRecords):
-            _, seen_ms, _, extras = envelope.loads(record.data, self._serializer)
+            with suppress(DecodeError):  # of a store that seals its records
+                _, seen_ms, _, extras = envelope.loads(record.data, self._serializer)
         seen_ms = self._span.seen_ms(seen_ms, extras, record.expires, int(self._clock() * 1000))
         return listed.info(seen_ms)
 

@@ -1,0 +1,215 @@
+"""One request's way through the middleware (PEP 3333)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sessions_wsgi.errors import BackendError, logger
+from sessions_wsgi.registry import Registry
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class Settings(NamedTuple):
+    """What `SessionMiddleware` was told."""
+
+    cache_control: str | None
+    save_on_error: bool
+    unavailable: WSGIApplication
+
+
+class Exchange:
+    """One request's way through the middleware: holds the response back until the sessions are saved."""
+
+    committed = False
+    _tried = False  # to save
+    _args: tuple[Any, ...] = ()
+    _write: Callable[[bytes], object]
+
+    def __init__(self, settings: Settings, registry: Registry, start_response: StartResponse) -> None:
+        self._settings, self._registry, self._start_response = settings, registry, start_response
+
+    # What the application calls
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Hold status and headers back; of several calls the last one counts."""
+        if exc_info is None:
+            if self._args or self.committed:
+                raise AssertionError("start_response was called a second time without exc_info")
+            self._args = (status, headers)
+            return self._write_first
+        self._args = (status, headers, exc_info)
+        try:
+            if self.committed:  # the server raises exc_info if the headers have left
+                self._send()
+        finally:
+            exc_info = None  # a frame that holds its own traceback is never freed
+        return self._write_first
+
+    def _write_first(self, data: bytes) -> object:
+        if not self.committed:
+            self.commit()
+        return self._write(data)
+
+    # The commit
+
+    def commit(self, *, last: bool = False) -> None:
+        """Save the sessions, then let status and headers go.
+
+        :param last: no `close` of ours will follow.
+        :raises SessionsError: a session could not be saved; nothing was sent.
+        """
+        registry, args = self._registry, self._args
+        if registry.opened or registry.failure is not None or args[0] >= "5":
+            self._save(registry, failed=args[0] >= "5", last=last)
+        registry.sealed = self.committed = True
+        self._send()
+        if last:
+            registry.release()
+
+    def _save(self, registry: Registry, *, failed: bool, last: bool) -> None:
+        if failed and registry.failure is not None:
+            raise registry.failure  # a framework made its own page of it
+        if failed and not self._settings.save_on_error:
+            registry.abandon()
+        else:
+            self._tried = True
+            registry.commit()
+        registry.seal(last=last)
+
+    def _send(self) -> None:
+        args, self._args = self._args, ()  # exc_info must not be kept
+        if self._registry.opened:
+            args = (args[0], self._registry.headers(args[1], self._settings.cache_control), *args[2:])
+        self._write = self._start_response(*args)
+
+    # What becomes of the application's answer
+
+    def returned(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """The application returned: commit if it has called `start_response`, wrap the body if need be."""
+        written, kind = self.committed, type(body)
+        passes = kind is list or kind is tuple or _passes_through(body, self._registry.environ)
+        if self._args:
+            try:
+                self.commit(last=passes)
+            except BaseException as error:
+                _close(body)
+                answer = self.failed(error)
+                if answer is None:
+                    raise
+                return answer
+        if passes and written:  # no close() of ours will follow
+            self._registry.close()
+            self._registry.release()
+        return body if passes else _Body(self, body)
+
+    def started(self, iterator: Iterator[bytes]) -> Iterator[bytes]:
+        """The first item of a body that may call `start_response` only now: commit before it leaves."""
+        first = next(iterator, None)
+        if not self.committed:  # by a write() of the generator
+            if not self._args:
+                raise AssertionError("the application did not call start_response before its first item")
+            self.commit()
+        return iter(() if first is None else (first,))
+
+    def failed(self, error: BaseException) -> Iterable[bytes] | None:
+        """Something was raised: nothing is saved but what `save_on_error` says. The answer, None to raise."""
+        fresh, environ = not self.committed, self._registry.environ
+        self.end(raised=True)
+        if fresh and _is_failing_backend(error):
+            return self._settings.unavailable(environ, self._start_anyway)
+        return None
+
+    def _start_anyway(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Start another answer, with the cookies of those sessions that could be saved."""
+        headers = self._registry.headers(headers, self._settings.cache_control)
+        return self._start_response(status, headers, *([] if exc_info is None else [exc_info]))
+
+    def end(self, *, raised: bool) -> None:
+        """The last that happens in a request. Never raises; the second time finds nothing to do."""
+        registry, saves = self._registry, self._settings.save_on_error and not self._tried
+        registry.seal()
+        try:
+            if not raised or (saves and not self.committed):
+                registry.close()
+            else:
+                registry.abandon()
+        except BackendError as error:
+            logger.error("a destroyed session may live on: %s", error)
+        registry.release()
+
+
+class _Body:
+    """The application's body, which may open and change sessions until it is closed."""
+
+    __slots__ = ("_answer", "_body", "_exchange", "_raised")
+
+    def __init__(self, exchange: Exchange, body: Iterable[bytes]) -> None:
+        self._exchange, self._body = exchange, body
+        self._answer: Iterable[bytes] = ()
+        self._raised = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            iterator = iter(self._body)
+            if not self._exchange.committed:
+                yield from self._exchange.started(iterator)
+            # Not "yield from": closing this generator would close the application's iterator, too.
+            for item in iterator:
+                yield item
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._raised = True
+            answer = self._exchange.failed(error)
+            if answer is None:
+                raise
+            self._answer = answer
+        for item in self._answer:
+            yield item
+
+    def close(self) -> None:
+        """Close the application's body, once, then save what its sessions still have to say."""
+        exchange, body = self._exchange, self._body
+        self._body = ()
+        try:
+            try:
+                _close(body)
+            finally:
+                _close(self._answer)
+        except BaseException:
+            self._raised = True
+            raise
+        finally:
+            exchange.end(raised=self._raised or not exchange.committed)
+
+
+def _passes_through(body: object, environ: WSGIEnvironment) -> bool:
+    """Whether the server must get the very object: a list, as it uses the length, or a file to send."""
+    if isinstance(body, list | tuple):
+        return True
+    wrapper = environ.get("wsgi.file_wrapper")
+    if wrapper is None:
+        return False
+    return isinstance(body, wrapper) if isinstance(wrapper, type) else hasattr(body, "read")
+
+
+def _close(body: object) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def _is_failing_backend(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(BackendError)[1] is None
+    return isinstance(error, BackendError)
