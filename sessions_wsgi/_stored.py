@@ -107,6 +107,13 @@ class Stored:
         self._dirty = self.destroyed = self.resend = self.cleared = False
         self.renewed, self.ended = "", None
 
+    def lose(self) -> None:
+        """It is gone, ended by another request: nothing of it is kept, and it is not saved again."""
+        self.stored_values, self.extras = {}, {}
+        self.origin = self.handle = None
+        self.muted = True
+        self.committed(stored=False)
+
     def now(self) -> float:
         """Seconds since the epoch, by the clock of its store."""
         return self._clock()

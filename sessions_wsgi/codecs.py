@@ -50,6 +50,10 @@ class _Codec(Generic[T]):
         self._purpose, self._audience, self._clock = purpose, audience, clock
         self._derived: dict[str, tuple[tuple[Key, T], ...]] = {}
 
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock of this codec."""
+        return self._clock()
+
     def seal(self, name: str, data: bytes) -> str:
         """The text that `open` takes under the same name: only A-Z, a-z, 0-9, ``-``, ``_`` and ``.``."""
         return self.seal_at(name, data, self._clock())

@@ -74,13 +74,15 @@ class Lifetime:
 class Span:
     """A `Lifetime` in milliseconds, at work on sessions."""
 
-    __slots__ = ("_absolute", "_idle", "_touch", "steady")
+    __slots__ = ("_absolute", "_idle", "_touch", "endless", "steady")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._absolute, self._idle, self._touch = map(
             _milliseconds, (lifetime.absolute, lifetime.idle, lifetime.touch_after)
         )
 
+        #: Activity keeps a session alive for ever.
+        self.endless = self._absolute is None
         #: Nothing but a session's own `max_age` can make a touch due.
         self.steady = self._idle is None and self._touch is None
 

@@ -197,6 +197,10 @@ class BuiltinStore:
     def _end(self, handle: str) -> bool:
         raise NotImplementedError
 
+    def _living(self, listed: Listed, now_ms: int) -> SessionInfo | None:
+        over = now_ms >= self._span.end_ms(listed.created_ms, listed.seen_ms, listed.extras)
+        return None if over else listed.info()
+
     # The way out
 
     def commit(self, session: Session) -> str | None:

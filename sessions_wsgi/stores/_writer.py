@@ -95,6 +95,18 @@ class Writer:
             session.note("destroyed", handle=ended.key)
             session.ended = None
 
+    def bury(self, key: str) -> bool:
+        """End the session with this key; False when it had ended, or has another id by now."""
+        for _ in range(_TRIES):
+            record = self._backend.load(key)
+            if record is None or record.data == TOMBSTONE:
+                return False
+            expires = min(record.expires, self._ids.now() + REPLACED_SECONDS)
+            outcome = self._backend.update(key, TOMBSTONE, expires, record.version)
+            if not isinstance(outcome, Conflict | Gone):
+                return True
+        raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
+
     def create(self, session: Session, data: bytes, now_ms: int) -> str:
         self.drop(session)
         now, expires = now_ms / 1000, self._span.deadline(session, now_ms)
@@ -115,6 +127,7 @@ class Writer:
 
     def update(self, session: Session, data: bytes, now_ms: int) -> str | None:
         send, cookie = self._cookie_due(session, now_ms), session.options.cookie_name(session.name)
+        relist = self._relist_due(session, now_ms)
         for attempt in range(_TRIES):
             origin = session.origin
             sealed = self._records.seal(cookie, origin.id, data, now_ms / 1000)
@@ -131,7 +144,7 @@ class Writer:
                     noted=_noted(session),
                 )
                 self._stands(session, stands, now_ms)
-                if origin.noted != (session.label, session.max_age):
+                if relist or origin.noted != _noted(session):
                     self._principals.link(session, now_ms)
                 return text
             if isinstance(outcome, Gone) or not self._merge(session, outcome.record, now_ms):
@@ -169,10 +182,13 @@ class Writer:
 
     def touch(self, session: Session, now_ms: int) -> str | None:
         origin, send = session.origin, self._cookie_due(session, now_ms)
+        relist = self._relist_due(session, now_ms)
         expires = self._span.deadline(session, now_ms)
         if not self._backend.touch(origin.key, expires, origin.version):
             return None  # gone, or changed and so seen by another request, whose cookie is newer
         session.origin, session.seen_ms = origin._replace(expires=expires), now_ms
+        if relist:
+            self._principals.link(session, now_ms)
         return self.resend(session, now_ms) if send else None
 
     def resend(self, session: Session, now_ms: int) -> str:
@@ -193,6 +209,10 @@ class Writer:
         if session.resend or not session.origin.fresh:
             return True
         return session.max_age is not None and self._span.touch_due(session.seen_ms, session.extras, now_ms)
+
+    def _relist_due(self, session: Session, now_ms: int) -> bool:
+        """Whether its place on a list must be prolonged: only what has no end of its own needs that."""
+        return self._span.endless and self._span.touch_due(session.seen_ms, session.extras, now_ms)
 
     def _text(self, session: Session, now_ms: int) -> str:
         origin: Origin = session.origin
@@ -261,10 +281,7 @@ class Writer:
     def _gone(self, session: Session) -> None:
         """Drop the changes and send nothing: even a deletion could hit a newer cookie."""
         session.note("gone")
-        session.stored_values, session.extras = {}, {}
-        session.origin = session.handle = None
-        session.muted = True
-        session.committed(stored=False)
+        session.lose()
 
 
 def _noted(session: Session) -> tuple[str | None, float | None]:

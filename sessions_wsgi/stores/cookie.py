@@ -136,8 +136,9 @@ class CookieStore(BuiltinStore):
         return text
 
     def _destroy(self, session: Session) -> str:
+        if self._denied is None:
+            session.note("destroyed")
         self.drop(session)
-        session.note("destroyed")
         session.committed(stored=False)
         return ""
 
@@ -153,6 +154,7 @@ class CookieStore(BuiltinStore):
             handle = self._denied.handle(extras["id"])
             self._denied.add(handle, self._span.last_end(created_ms, extras, int(self._clock() * 1000)))
             self._unlink(extras.get("principal"), handle)
+            session.note("destroyed", handle=handle)
 
     def _prepare_revocable(self, session: Session, denied: DenyList, now_ms: int) -> Finish:
         old = session.handle
@@ -167,24 +169,26 @@ class CookieStore(BuiltinStore):
         self, session: Session, denied: DenyList, old: str | None, data: bytes, text: str, now_ms: int
     ) -> str | None:
         self.drop(session)
-        if old is not None and denied.has(old):
+        if old is not None and self._has_ended(session, denied, old, now_ms):
             session.note("gone")
             if session.renewed != "login":  # a deletion could hit a newer cookie
-                session.stored_values, session.extras = {}, {}
-                session.origin = session.handle = None
-                session.muted = True
-                session.committed(stored=False)
+                session.lose()
                 return None
             data, text = self._only_written(session, now_ms)
         elif old is not None and session.renewed:
-            until = self._span.last_end(session.created_ms, session.extras, now_ms)
-            denied.add(old, until, replaced_at=now_ms / 1000)
             self._unlink(session.principal, old)
             session.note("regenerated")
         session.handle = denied.handle(session.extras["id"])
-        if old != session.handle or session.resend or session.label is not None:
+        if old != session.handle or session.label is not None or self._span.endless:
             self._signed_in.link(session, now_ms)
         return self._sent(session, data, text, now_ms)
+
+    def _has_ended(self, session: Session, denied: DenyList, old: str, now_ms: int) -> bool:
+        """Whether somebody else ended the old id; if not, a renewed session ends it here."""
+        if not session.renewed:
+            return denied.has(old)
+        until = self._span.last_end(session.created_ms, session.extras, now_ms)
+        return not denied.add(old, until, replaced_at=now_ms / 1000)
 
     def _only_written(self, session: Session, now_ms: int) -> tuple[bytes, str]:
         """What this request wrote into a session that somebody else ended meanwhile."""
@@ -202,7 +206,7 @@ class CookieStore(BuiltinStore):
         if self._denied is None or self._denied.has(listed.handle):
             self._unlink(principal, listed.handle)
             return None
-        return listed.info(listed.created_ms)
+        return self._living(listed, int(self._clock() * 1000))
 
     def _end(self, handle: str) -> bool:
         if self._denied is None:

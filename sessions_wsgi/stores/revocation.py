@@ -37,12 +37,13 @@ class Listed(NamedTuple):
 
     handle: str
     created_ms: int
+    seen_ms: int
     extras: dict[str, Any]
     label: str | None
 
-    def info(self, seen_ms: float) -> SessionInfo:
+    def info(self) -> SessionInfo:
         """The same for the application."""
-        created, seen = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (self.created_ms, seen_ms))
+        created, seen = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (self.created_ms, self.seen_ms))
         return SessionInfo(self.handle, created, seen, self.label)
 
 
@@ -134,7 +135,9 @@ class Principals:
         """Put a stored session on the list of its principal, or bring its entry up to date."""
         if self._lists is None or session.principal is None or session.handle is None:
             return
-        note = [session.created_ms, session.extras.get("epoch"), session.max_age, session.label]
+        extras = session.extras
+        times = {name: extras[name] for name in ("max_age", "authenticated_ms") if name in extras}
+        note = [session.created_ms, now_ms, extras.get("epoch"), times, session.label]
         entry = Entry(session.handle, self._serializer.dumps(note), self._span.farthest(session, now_ms))
         self._lists.link(self._key("list", session.principal), entry)
 
@@ -151,12 +154,13 @@ class Principals:
         epoch, _, kept = (record.data if record else b"").decode().partition(" ")
         for entry in self._lists.linked(self._key("list", principal)):
             try:
-                created_ms, carried, max_age, label = self._serializer.loads(entry.note)
+                created_ms, seen_ms, carried, times, label = self._serializer.loads(entry.note)
             except (ValueError, TypeError):  # of a store with another serializer
                 continue
-            if carried == epoch or entry.key == kept:
-                extras = {} if max_age is None else {"max_age": max_age}
-                yield Listed(entry.key, created_ms, extras, label)
+            if carried != epoch and entry.key != kept:
+                self.unlink(principal, entry.key)
+            else:
+                yield Listed(entry.key, created_ms, seen_ms, times, label)
 
     def has(self, principal: str, handle: str) -> bool:
         """Whether the session with this handle is on the list of this principal."""

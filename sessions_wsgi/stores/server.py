@@ -148,12 +148,13 @@ class ServerStore(BuiltinStore):
         if record is None or record.data == TOMBSTONE:
             self._signed_in.unlink(principal, listed.handle)
             return None
-        seen_ms, extras = listed.created_ms, listed.extras
         if isinstance(self._records, PlainRecords):
             with suppress(DecodeError):  # of a store that seals its records
                 _, seen_ms, _, extras = envelope.loads(record.data, self._serializer)
-        seen_ms = self._span.seen_ms(seen_ms, extras, record.expires, int(self._clock() * 1000))
-        return listed.info(seen_ms)
+                listed = listed._replace(seen_ms=seen_ms, extras=extras, label=extras.get("label"))
+        now_ms = int(self._clock() * 1000)
+        seen_ms = self._span.seen_ms(listed.seen_ms, listed.extras, record.expires, now_ms)
+        return self._living(listed._replace(seen_ms=seen_ms), now_ms)
 
     def _end(self, handle: str) -> bool:
-        return self.backend.delete(handle)
+        return self._writer.bury(handle)
