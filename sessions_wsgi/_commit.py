@@ -40,9 +40,12 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies,
 
 def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event: OnEvent | None) -> Cookies:
     cookies: Cookies = []
-    for (session, _, cookie), finish in planned:
+    for (session, store, cookie), finish in planned:
         try:
             text = finish()
+            if text and session.adopted is not None and not session.adopted():
+                _lost(session, store)
+                text = None
             if text is not None:
                 age = session.max_age if session.cookie_age is None else session.cookie_age
                 cookies.append((cookie, set_cookie(cookie, text, session.options, age, session.now())))
@@ -53,9 +56,19 @@ def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event
     return cookies
 
 
+def _lost(session: Session, store: Store) -> None:
+    """What was taken over had been ended by another request: end the copy as well, send nothing."""
+    session.adopted = session.old_cookie = None
+    session.destroy()
+    if _prepares(store):
+        store.drop(session)
+    session.lose()
+    session.note("gone")
+
+
 def _retired(session: Session) -> Iterator[tuple[str, str]]:
     """What a session that was taken over leaves behind is removed, now that it is saved."""
-    if session.adopted is not None:
+    if session.adopted is not None and session.is_new:  # destroyed; else it was done already
         session.adopted()
     if session.old_cookie is not None:
         name, options = session.old_cookie

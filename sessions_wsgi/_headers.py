@@ -54,6 +54,8 @@ def with_private_cache(headers: Headers, default: str | None) -> tuple[Headers, 
 
     :param default: the Cache-Control of a response that has none; None or empty: leave it alone.
     """
+    # RFC 9213 and its forerunner: they overrule Cache-Control.
+    headers = [h for h in headers if not h[0].lower().endswith(("cdn-cache-control", "surrogate-control"))]
     values = [value for name, value in headers if name.lower() == "cache-control"]
     if not values:
         return ([*headers, ("Cache-Control", default)] if default else headers), False

@@ -79,7 +79,7 @@ class Stored:
         #: It came with an id that another request replaced: saving it would clobber the newer cookie.
         self.muted = False
         #: It came from another store or library: how its record there is removed, and its cookie.
-        self.adopted: Callable[[], None] | None = None
+        self.adopted: Callable[[], bool] | None = None
         self.old_cookie: tuple[str, CookieOptions] | None = None
         #: The origin of what `destroy` ended since the last commit.
         self.ended: Any = None

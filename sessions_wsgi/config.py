@@ -16,6 +16,7 @@ URL                store
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -219,6 +220,9 @@ def _nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str)
 # URLs
 
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+
+
 class _Kind(NamedTuple):
     """What a URL's scheme stands for."""
 
@@ -229,7 +233,7 @@ class _Kind(NamedTuple):
 
 def _scheme(url: str) -> str:
     scheme, colon, _ = url.partition(":") if isinstance(url, str) else ("", "", "")
-    if not colon:
+    if not colon or _SCHEME.fullmatch(scheme) is None:
         raise ConfigError("'url' must be a URL such as cookie:, memory:, file:///directory", "url")
     return scheme.lower()
 

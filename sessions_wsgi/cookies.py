@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import formatdate
 from functools import lru_cache
-from itertools import islice
+from operator import itemgetter
 from typing import Literal
 
 from sessions_wsgi.errors import ConfigError, CookieTooLargeError, UsageError
@@ -172,7 +172,9 @@ def find_cookies(header: str, name: str) -> list[str]:
         text = header[begin:] if end < 0 else header[begin:end]
         if "," not in text and '"' not in text and text.strip(" \t") == text:
             return [text]
-    return [_unquoted(match[1]) for match in islice(_pattern(name).finditer(header), MAX_SAME_NAMED)]
+    found = [(match[0].startswith(","), _unquoted(match[1])) for match in _pattern(name).finditer(header)]
+    found.sort(key=itemgetter(0))  # what follows a comma may be a part of another cookie's value: last
+    return [text for _, text in found[:MAX_SAME_NAMED]]
 
 
 @lru_cache(maxsize=256)

@@ -138,6 +138,8 @@ class Span:
         if idle is None:
             return seen_ms
         touched = round((expires - GRACE) * 1000 - idle)
+        if touched > now_ms + SKEW_MS:  # the deadline is of a longer `idle`, or of none: it tells nothing
+            return seen_ms
         return max(seen_ms, min(touched, now_ms))
 
     def cookie_age(self, session: Session, now_ms: int) -> float | None:

@@ -71,5 +71,5 @@ class PreparingStore(Store, Protocol):
     def changed(self, session: Session) -> bool:
         """Whether its encoded bytes differ from those that are stored, or there is content and none are."""
 
-    def drop(self, session: Session) -> None:
-        """Carry out a `destroy` on the server, and nothing else."""
+    def drop(self, session: Session) -> bool:
+        """Carry out a `destroy` on the server, and nothing else; False: it had ended before."""

@@ -213,12 +213,15 @@ class Registry:
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened
-        late = not self.closed and not session.is_new and getattr(store, "saves_late", False)
+        here = not session.is_new and session.adopted is None
+        late = here and not self.closed and getattr(store, "saves_late", False)
         session.seal = _LATE if late else _SEALED
 
     def abandon(self) -> None:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
         self._abandoned = True
+        gone = {cookie for session, _, cookie in self.opened.values() if session.destroyed}
+        self._cookies = {name: value for name, value in self._cookies.items() if name not in gone}
         abandon(self.opened.values(), self._on_event)
 
     def close(self) -> None:

@@ -563,7 +563,7 @@ def test_to_revoke_reaches_those_who_have_not_moved(site: Site) -> None:
     """ "Log out everywhere" means the devices, too, that were not seen since the move."""
     moved, waiting = site.visitor(login("ada")), site.visitor(login("ada"))
     moved.visit()
-    site.new.revoke("ada", keep=moved.visit().session)
+    moved.visit(lambda session: site.new.revoke("ada", keep=session))
     assert (moved.visit().session.principal, waiting.visit().session.principal) == ("ada", None)
 
 
@@ -714,7 +714,9 @@ class OwnStore:
 
     def open(self, name: str, texts: Any) -> Session:
         if "known" in texts and not self.destroyed:
-            return Session(name, {"a": 1}, options=self.options, is_new=False, origin="known")
+            began = int(NOW * 1000)
+            options = self.options
+            return Session(name, {"a": 1}, options=options, created_ms=began, is_new=False, origin="known")
         return Session(name, options=self.options, rejected="forged" if texts else None)
 
     def commit(self, session: Session) -> str | None:

@@ -156,7 +156,7 @@ WRONG_URLS = [
     ("files:///x", "did you mean 'file'"),
     ("cookies:", "did you mean 'cookie'"),
     ("redis+sentinels://one/main", "did you mean 'redis\\+sentinel'"),
-    ("xyz:", "unknown scheme 'xyz'; known: .*memory"),
+    ("xyz:", "unknown scheme.*known: .*memory"),
     (":", "scheme"),
     ("://localhost", "scheme"),
     # What the scheme has no use for.
@@ -610,14 +610,14 @@ def test_options_of_the_backend(make: Make, tmp_path: Path) -> None:
     make(url="redis://localhost", prefix="shop:", timeout="500")
     assert "table='visits'" in repr(make(url="postgresql://localhost/x", table="visits").backend)
     make(url="memcached://localhost", prefix="shop:", timeout="1.5")
-    with pytest.raises(ConfigError, match="(?i)durability"):
+    with pytest.raises(ConfigError, match=r"(?i)durability"):
         make(url="memory:", durability="host")
 
 
 @both
 def test_revocations_of_cookies(make: Make, tmp_path: Path) -> None:
     make(url="cookie:", revocations=f" sqlite:///{tmp_path}/db ").revoke("ada")
-    with pytest.raises(ConfigError, match="(?i)revocations"):
+    with pytest.raises(ConfigError, match=r"(?i)revocations"):
         make(url="memory:", revocations=f"sqlite:///{tmp_path}/db")
 
 
@@ -738,7 +738,7 @@ def test_wrong_revocations_are_told_as_they_were_set(make: Make, url: str) -> No
     "url", ["sqlite:///x", "redis://localhost", "postgresql://localhost/x", "memcached://localhost"]
 )
 def test_to_wait_for_ever_is_refused(make: Make, url: str) -> None:
-    with pytest.raises(ConfigError, match="(?i)timeout"):
+    with pytest.raises(ConfigError, match=r"(?i)timeout"):
         make(url=url, timeout="none")
 
 

@@ -881,9 +881,9 @@ def with_changes(begun: Begun, onto: Stored) -> Stored:
 def returned(begun: Begun) -> Stored | str | None:
     """Let a request return: what it sends is a new session's cookie, "" for a deletion, or nothing."""
     mine, stored = begun.mine, begun.stored
-    if begun.silent and begun.renewed != "login":
-        return None
     content = bool(mine.values or mine.flashes or mine.principal)
+    if begun.silent and begun.renewed != "login":
+        return "" if begun.destroyed and not content else None
     if stored is None:
         if begun.destroyed or content:
             end(begun.ends)

@@ -40,6 +40,8 @@ class MemoryBackend:
     """
 
     name = "memory"
+    #: Each process has sessions of its own.
+    single_process = True
 
     def __init__(
         self, *, max_bytes: int | None = 64 * 1024 * 1024, clock: Callable[[], float] = time.time

@@ -10,6 +10,7 @@ from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import ConfigError, DecodeError
 from sessions_wsgi.protocols import Importer, Store
 from sessions_wsgi.session import Session
+from sessions_wsgi.stores._ended import Replaced
 
 Accepted = Sequence[Importer | Store]
 
@@ -21,11 +22,13 @@ class Accept:
     """
 
     def __init__(self, entries: Accepted, options: CookieOptions, clock: Callable[[], float]) -> None:
-        if isinstance(entries, str) or not isinstance(entries, Sequence):
+        if isinstance(entries, str | bytes) or not isinstance(entries, Sequence):
             raise ConfigError("'accept' must be a list of importers and stores", "accept")
         for entry in entries:
-            if not callable(getattr(entry, "read", None)) and not callable(getattr(entry, "open", None)):
-                kind = type(entry).__name__
+            if isinstance(entry, type) or not any(
+                callable(getattr(entry, verb, None)) for verb in ("read", "open")
+            ):
+                kind = f"{entry.__name__} itself" if isinstance(entry, type) else type(entry).__name__
                 raise ConfigError(f"'accept' must hold importers and stores (got {kind})", "accept")
         self._entries, self._options, self._clock = tuple(entries), options, clock
 
@@ -53,10 +56,13 @@ class Accept:
 
     def _from_store(self, store: Any, name: str, text: str) -> Session | None:
         old = store.open(name, [text])
+        if old.muted:
+            raise Replaced
         if old.is_new:
             return None
         extras = {key: value for key, value in old.extras.items() if key not in {"epoch", "id"}}
         session = self._session(name, old.stored_values, extras, old.created_ms)
+        session.seen_ms = old.seen_ms
         session.adopted = partial(_end, store, old)
         return session
 
@@ -98,8 +104,12 @@ class Accept:
         return getattr(entry, "cookie", None) or self._options.cookie_name(name)
 
 
-def _end(store: Any, old: Session) -> None:
-    """Remove the record of a session that lives in another store now."""
+def _end(store: Any, old: Session) -> bool:
+    """Remove the record of a session that lives in another store now; False: another request has ended it."""
+    if old.adopted is not None:  # it was on its way itself
+        return old.adopted()
     old.destroy()
     if hasattr(store, "drop"):
-        store.drop(old)
+        return bool(store.drop(old))
+    store.commit(old)
+    return True

@@ -61,7 +61,7 @@ class BuiltinStore:
             raise ConfigError("'serializer' must have the methods dumps and loads", "serializer")
         if not callable(clock):
             raise ConfigError("'clock' must be a callable that returns seconds since the epoch", "clock")
-        self._accept = Accept(accept, self.options, clock) if accept else None
+        self._accept = Accept(accept, self.options, clock) if accept not in ((), []) else None
         self._span, self._audience, self._clock = Span(self.lifetime), audience, clock
 
     # Without the middleware
@@ -97,12 +97,25 @@ class BuiltinStore:
             except DecodeError as error:
                 faults.append(error)
         if self._accept is not None and texts and not any(isinstance(fault, Ended) for fault in faults):
-            adopted = self._accept.adopt(name, texts, now_ms / 1000)
-            if adopted is not None:
-                return adopted
+            try:
+                adopted = self._adopted(self._accept, name, texts, now_ms)
+            except DecodeError as error:
+                faults.append(error)
+            else:
+                if adopted is not None:
+                    return adopted
         rejected = faults[0].reason if faults else None
         session = Session(name, options=self.options, created_ms=now_ms, rejected=rejected, clock=self._clock)
         session.muted = any(isinstance(fault, Replaced) for fault in faults)
+        return session
+
+    def _adopted(self, accept: Accept, name: str, texts: Sequence[str], now_ms: int) -> Session | None:
+        """A session of elsewhere, held to this store's lifetime and revocations."""
+        session = accept.adopt(name, texts, now_ms / 1000)
+        if session is not None:
+            require_alive(self._span, session.created_ms, session.seen_ms, session.extras, now_ms)
+            if session.principal is not None and self._principals is not None:
+                self._principals.require_later(session)
         return session
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
@@ -142,7 +155,8 @@ class BuiltinStore:
             others of its request.
         :raises BackendError: the backend failed, and nobody was logged out.
         """
-        self._signed_in.revoke(principal, keep, self._span.longest(int(self._clock() * 1000)))
+        now_ms = int(self._clock() * 1000)
+        self._signed_in.revoke(principal, keep, self._span.longest(now_ms), now_ms)
 
     def sessions_of(self, principal: str) -> list[SessionInfo]:
         """The sessions that this principal is signed in with, the latest first; for a page of devices.
@@ -207,6 +221,17 @@ class BuiltinStore:
         """Save the session; the text of its cookie, "" to delete it, None to send nothing."""
         finish = self.prepare(session)
         return None if finish is None else finish()
+
+    def _destroy(self, session: Session) -> str:
+        self.drop(session)
+        if not any(event.kind == "destroyed" for event in session.notes):
+            session.note("destroyed")
+        session.committed(stored=False)
+        return ""
+
+    def drop(self, session: Session) -> bool:
+        """Carry out a `destroy` on the server, and nothing else; False: it had ended before."""
+        raise NotImplementedError
 
     def prepare(self, session: Session) -> Finish | None:
         """The first half of `commit`: encode, seal and measure. The second is what it returns, if need be."""

@@ -78,22 +78,19 @@ class Writer:
         """Whether `data` holds what the backend does, the time aside."""
         return envelope.unchanged(session, self._serializer, origin.data, origin.seen_ms, data)
 
-    def destroy(self, session: Session) -> str:
-        self.drop(session)
-        session.committed(stored=False)
-        return ""
-
-    def drop(self, session: Session) -> None:
+    def drop(self, session: Session) -> bool:
         """Delete the record of what was destroyed; a request that still holds it finds it gone.
 
         :raises BackendError: it could not be deleted, and may live on.
         """
         ended: Origin | None = session.ended
+        was_there = False
         if ended is not None:
-            self._backend.delete(ended.key)
+            was_there = self._backend.delete(ended.key)
             self._unlink(ended)
             session.note("destroyed", handle=ended.key)
             session.ended = None
+        return was_there
 
     def bury(self, key: str) -> bool:
         """End the session with this key; False when it had ended, or has another id by now."""

@@ -48,9 +48,10 @@ class CookieStore(BuiltinStore):
         self._denied: DenyList | None = None
         if revocations is not None:
             require_backend(revocations, "revocations")
+            self.single_process = bool(getattr(revocations, "single_process", False))
             self._denied, self._server_side = DenyList(revocations), revocations
             self._principals = Principals(
-                revocations, audience=self._audience, serializer=self._serializer, span=self._span
+                revocations, "cookie", audience=self._audience, serializer=self._serializer, span=self._span
             )
 
     # The way in
@@ -75,7 +76,7 @@ class CookieStore(BuiltinStore):
 
     def prepare(self, session: Session) -> Finish | None:
         state = session.state
-        if session.muted and session.renewed != "login":
+        if session.muted and session.renewed != "login" and session.state != "destroyed":
             return None
         if state == "clean" and self._is_settled(session):  # the way of nearly every request
             return None
@@ -104,7 +105,7 @@ class CookieStore(BuiltinStore):
         """Whether the browser gets a cookie even if nothing in it changed."""
         origin: Opened | None = session.origin
         if origin is None:
-            return session.has_content
+            return session.has_content or not session.is_new
         if session.resend or session.renewed or not origin[1]:
             return True
         return self._span.touch_due(session.seen_ms, session.extras, now_ms)
@@ -135,26 +136,24 @@ class CookieStore(BuiltinStore):
         session.committed(stored=True)
         return text
 
-    def _destroy(self, session: Session) -> str:
-        if self._denied is None:
-            session.note("destroyed")
-        self.drop(session)
-        session.committed(stored=False)
-        return ""
-
     # With revocations
 
-    def drop(self, session: Session) -> None:
-        """End every copy of the cookie of what was destroyed, where the server keeps any state."""
+    def drop(self, session: Session) -> bool:
+        """End every copy of the cookie of what was destroyed, where there is any state on the server.
+
+        False: another request had ended it before.
+        """
         if self._denied is None or session.ended is None:
-            return
+            return True
         created_ms, _, _, extras = envelope.loads(session.ended[0], self._serializer)
         session.ended = None
-        if "id" in extras:
-            handle = self._denied.handle(extras["id"])
-            self._denied.add(handle, self._span.last_end(created_ms, extras, int(self._clock() * 1000)))
-            self._unlink(extras.get("principal"), handle)
-            session.note("destroyed", handle=handle)
+        if "id" not in extras:
+            return True
+        handle = self._denied.handle(extras["id"])
+        ended = self._denied.add(handle, self._span.last_end(created_ms, extras, int(self._clock() * 1000)))
+        self._unlink(extras.get("principal"), handle)
+        session.note("destroyed", handle=handle)
+        return ended
 
     def _prepare_revocable(self, session: Session, denied: DenyList, now_ms: int) -> Finish:
         old = session.handle

@@ -54,9 +54,11 @@ class Principals:
     carries, until it is saved with the new one.
     """
 
-    def __init__(self, backend: Backend, *, audience: str, serializer: Serializer, span: Span) -> None:
+    def __init__(
+        self, backend: Backend, kind: str, *, audience: str, serializer: Serializer, span: Span
+    ) -> None:
         self._backend, self._serializer, self._span = backend, serializer, span
-        self._audience = audience.encode()
+        self._audience, self._list = audience.encode(), f"list/{kind}"
         self._lists: Lists | None = backend if isinstance(backend, Lists) else None
         #: Whether the backend can list.
         self.lists = self._lists is not None
@@ -88,14 +90,14 @@ class Principals:
         record = self._backend.load(key)
         if record is None:
             raise Ended("revoked")
-        epoch, _, kept = record.data.decode().partition(" ")
+        epoch, kept, _ = _parts(record)
         if extras.get("epoch") != epoch and (not kept or kept != session.handle):
             raise Ended("revoked")
         if record.expires < self._span.deadline(session, now_ms):
             self._prolonged(key, record, self._span.farthest(session, now_ms))
         extras["epoch"] = epoch
 
-    def revoke(self, principal: str, keep: Session | None, until: float) -> None:
+    def revoke(self, principal: str, keep: Session | None, until: float, now_ms: int) -> None:
         """End every session of this principal, `keep` excepted, from the very next request on."""
         require_principal(principal)
         if keep is not None and keep.principal != principal:
@@ -103,24 +105,32 @@ class Principals:
         if keep is not None:
             keep.mark_changed()  # first, as it is refused for a session that cannot be saved any more
         epoch = secrets.token_hex(16)
-        data = epoch if keep is None or keep.handle is None else f"{epoch} {keep.handle}"
-        self._replace(self._key("epoch", principal), data.encode(), until)
-        if keep is None:
+        kept = "" if keep is None or keep.handle is None else keep.handle
+        data = f"{epoch} {kept} {now_ms}"
+        replaced = self._replace(self._key("epoch", principal), data.encode(), until, keep)
+        if keep is not None and not replaced:
+            keep.note("gone", "revoked")
+            keep.lose()
+        elif keep is None:
             report(Event("revoked", "", None, "all of a principal"))
         else:
             keep.extras["epoch"] = epoch
             keep.note("revoked", "all others of its principal")
 
-    def _replace(self, key: str, data: bytes, until: float) -> None:
+    def _replace(self, key: str, data: bytes, until: float, keep: Session | None) -> bool:
+        """Put another epoch in place; False, and nothing was done: `keep` was revoked itself meanwhile."""
         for _ in range(_TRIES):
             record = self._backend.load(key)
             if record is None:
                 if self._backend.create(key, data, until) is not None:
-                    return
+                    return True
             else:
+                epoch, kept, _ = _parts(record)
+                if keep is not None and keep.extras.get("epoch", epoch) != epoch and kept != keep.handle:
+                    return False
                 outcome = self._backend.update(key, data, max(until, record.expires), record.version)
                 if not isinstance(outcome, Conflict | Gone):
-                    return
+                    return True
         raise BackendError(str(getattr(self._backend, "name", "?")), "replace an epoch")
 
     def _prolonged(self, key: str, record: Record, until: float) -> str:
@@ -128,6 +138,12 @@ class Principals:
         if record.expires < until:
             self._backend.touch(key, until, record.version)
         return record.data.decode().partition(" ")[0]
+
+    def require_later(self, session: Session) -> None:
+        """Raise `Ended` ("revoked") for a session of elsewhere that began before a `revoke` here."""
+        record = self._backend.load(self._key("epoch", session.extras["principal"]))
+        if record is not None and session.extras.get("authenticated_ms", 0) <= _parts(record)[2]:
+            raise Ended("revoked")
 
     # Lists
 
@@ -139,20 +155,20 @@ class Principals:
         times = {name: extras[name] for name in ("max_age", "authenticated_ms") if name in extras}
         note = [session.created_ms, now_ms, extras.get("epoch"), times, session.label]
         entry = Entry(session.handle, self._serializer.dumps(note), self._span.farthest(session, now_ms))
-        self._lists.link(self._key("list", session.principal), entry)
+        self._lists.link(self._key(self._list, session.principal), entry)
 
     def unlink(self, principal: str | None, handle: str) -> None:
         """Take a session off the list of its principal."""
         if self._lists is not None and principal is not None:
-            self._lists.unlink(self._key("list", principal), handle)
+            self._lists.unlink(self._key(self._list, principal), handle)
 
     def entries(self, principal: str) -> Iterator[Listed]:
         """The listed sessions that were not revoked; some may have ended otherwise."""
         if self._lists is None:
             raise UsageError("this backend cannot list sessions; revoke() ends all of a principal's")
         record = self._backend.load(self._key("epoch", principal))
-        epoch, _, kept = (record.data if record else b"").decode().partition(" ")
-        for entry in self._lists.linked(self._key("list", principal)):
+        epoch, kept, _ = _parts(record)
+        for entry in self._lists.linked(self._key(self._list, principal)):
             try:
                 created_ms, seen_ms, carried, times, label = self._serializer.loads(entry.note)
             except (ValueError, TypeError):  # of a store with another serializer
@@ -169,3 +185,9 @@ class Principals:
     def _key(self, kind: str, principal: str) -> str:
         text = f"sessions_wsgi/{kind}/1\0".encode() + self._audience + b"\0" + principal.encode()
         return sha256(text).hexdigest()
+
+
+def _parts(record: Record | None) -> tuple[str, str, int]:
+    """Of an epoch's record: the epoch, the handle that is kept, when it was revoked in milliseconds."""
+    epoch, kept, revoked_ms = (*(record.data if record else b"").decode().split(" "), "", "")[:3]
+    return epoch, kept, int(revoked_ms or -1)

@@ -68,7 +68,7 @@ class ServerStore(BuiltinStore):
         self._ids = SignedCodec(ring, "id", audience=self._audience, clock=self._clock)
         self._records = SealedRecords(ring, self._audience) if encrypt else PlainRecords()
         principals = Principals(
-            backend, audience=self._audience, serializer=self._serializer, span=self._span
+            backend, "server", audience=self._audience, serializer=self._serializer, span=self._span
         )
         self._principals = principals
         self._writer = Writer(
@@ -110,13 +110,13 @@ class ServerStore(BuiltinStore):
 
     def prepare(self, session: Session) -> Finish | None:
         now_ms, origin = int(self._clock() * 1000), session.origin
-        if session.muted and session.renewed != "login":
+        if session.muted and session.renewed != "login" and session.state != "destroyed":
             return None
         if session.state == "destroyed":
-            return partial(self._writer.destroy, session)
+            return partial(self._destroy, session)
         self._signed_in.enter(session, now_ms)
         if origin is None:
-            if not session.has_content:
+            if session.is_new and not session.has_content:
                 return None
             return partial(self._writer.create, session, self._writer.dumps(session, now_ms), now_ms)
         if session.renewed:
@@ -125,10 +125,8 @@ class ServerStore(BuiltinStore):
             data = self._writer.dumps(session, now_ms)
             if not (origin.record_fresh and self._writer.unchanged(session, origin, data)):
                 return partial(self._writer.update, session, data, now_ms)
-        if self._writer.touch_due(session, now_ms):
+        if self._writer.touch_due(session, now_ms) or session.resend or not origin.fresh:
             return partial(self._writer.touch, session, now_ms)
-        if session.resend or not origin.fresh:
-            return partial(self._writer.resend, session, now_ms)
         return None
 
     def changed(self, session: Session) -> bool:
@@ -137,9 +135,9 @@ class ServerStore(BuiltinStore):
             return session.state != "clean" and session.has_content
         return self._writer.dumps(session, origin.seen_ms) != origin.data
 
-    def drop(self, session: Session) -> None:
-        """Carry out a `destroy` on the server, and nothing else."""
-        self._writer.drop(session)
+    def drop(self, session: Session) -> bool:
+        """Carry out a `destroy` on the server, and nothing else; False: it had ended before."""
+        return self._writer.drop(session)
 
     # Who is signed in
 
