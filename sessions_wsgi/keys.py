@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 import secrets
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Union
@@ -20,6 +21,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sessions_wsgi.errors import ConfigError, UsageError, logger
 
 MIN_SECRET_BYTES = 32
+
+_MIN_COMPRESSED = 28
 
 Keys = Union[str, bytes, "Key", "KeyRing", Sequence[Union[str, bytes, "Key"]]]
 
@@ -205,7 +208,9 @@ def _checked_secret(secret: str | bytes) -> bytes:
         raise ConfigError(
             f"'secret' must have at least {MIN_SECRET_BYTES} bytes (got {len(raw)}); {_HINT}", "secret"
         )
-    if len(set(raw)) < 8 or (raw + raw).find(raw, 1) < len(raw):  # the second: one unit, repeated
+    # A random text of 32 hexadecimal digits is 34 bytes at the least, compressed; one that repeats is less.
+    repeats = (raw + raw).find(raw, 1) < len(raw) or len(zlib.compress(raw, 9)) < _MIN_COMPRESSED
+    if repeats or len(set(raw)) < 8:
         raise ConfigError(f"'secret' must be random, this one repeats itself; {_HINT}", "secret")
     text = raw.decode("latin-1").lower()
     if text.isascii() and text.isprintable() and len(_PLACEHOLDERS.sub("", text)) < 12:

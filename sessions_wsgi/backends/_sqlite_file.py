@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from contextlib import suppress
 
@@ -47,6 +48,16 @@ def _make_file(path: str) -> None:
     # Only if it is new: to close a descriptor of a file that SQLite has open drops its locks (POSIX).
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    _require_private(path)
+
+
+def _require_private(path: str) -> None:
+    """Refuse a file that others may write: they could sign in as anybody."""
+    if not hasattr(os, "geteuid"):
+        return
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), 0} or found.st_mode & 0o022:
+        raise PermissionError(f"{path} is a link, or another user's, or others may write it: chmod 600")
 
 
 def _set_up(connection: sqlite3.Connection, give_up: float) -> None:

@@ -467,3 +467,20 @@ def test_a_failed_sweep_does_not_fail_the_write(
     create(backend)
     assert "sweep" in caplog.text
     assert loaded(backend) == b"data"
+
+
+@pytest.mark.parametrize("mode", [0o622, 0o666, 0o660])
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """They could sign in as anybody."""
+    path = tmp_path / "sessions.db"
+    path.touch()
+    path.chmod(mode)
+    with pytest.raises(BackendError) as caught:
+        SQLiteBackend(path).load("0" * 64)
+    assert isinstance(caught.value.__cause__, PermissionError)
+
+
+def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sessions.db").symlink_to(tmp_path / "elsewhere.db")
+    with pytest.raises(BackendError):
+        SQLiteBackend(tmp_path / "sessions.db").load("0" * 64)
