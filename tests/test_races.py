@@ -216,11 +216,11 @@ def test_no_write_is_lost(place: Place) -> None:
     cookie = begun(store, put("begun"))
 
     def write(number: int) -> int:
-        return sum(until_saved(store, cookie, put((number, n), n)) for n in range(200))
+        return sum(until_saved(store, cookie, put(f"{number}/{n}", n)) for n in range(200))
 
     refused = together(*[lambda number=number: write(number) for number in range(PROCESSES)])
     print(f"{place.name}: {sum(refused)} requests were refused and sent again")
-    expected = {(number, n): n for number in range(PROCESSES) for n in range(200)}
+    expected = {f"{number}/{n}": n for number in range(PROCESSES) for n in range(200)}
     assert dict(visit(store, cookie)) == {"begun": 1, **expected}
 
 
@@ -418,7 +418,7 @@ def _proof(n: int) -> bytes:
 
 @everywhere
 def test_whoever_is_killed_leaves_every_session_whole(place: Place) -> None:
-    """100 writers, killed at any moment: nothing torn, nothing locked. Fewer where a server does the writing."""
+    """100 writers, killed at any moment: nothing torn, nothing locked. Fewer where a server writes."""
     store = place.store()
     shared = begun(store, put("kept", _proof(0)))
     mine = [begun(store, put("a", (0, _proof(0)))) for _ in range(4)]
