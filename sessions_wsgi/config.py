@@ -16,13 +16,12 @@ URL                store
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from importlib import import_module
-from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+from sessions_wsgi._urls import kind_of, nearest, nothing_more, scheme_of
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
@@ -46,12 +45,13 @@ def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | Server
         holds the URL, as it may hold a password.
     """
     if isinstance(options.get("revocations"), str):
-        options["revocations"] = backend_from_url(options["revocations"])
-    if _scheme(url) == "cookie":
-        _nothing(url)
+        with _told_as(lambda wrong: "revocations" if wrong == "url" else wrong):
+            options["revocations"] = _revocations(options["revocations"])
+    if scheme_of(url) == "cookie":
+        nothing_more(url)
         _require_known(options, _COMMON | {"revocations"})
         return CookieStore(keys, **options)
-    known = _kind(url).options
+    known = kind_of(url).options
     _require_known(options, _COMMON | {"conflict"} | known)
     if "sweep_every" in known:
         options.setdefault("sweep_every", SWEEP_EVERY)
@@ -60,15 +60,18 @@ def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | Server
     return ServerStore(backend, keys, **rest)
 
 
+def _revocations(url: str) -> Backend:
+    if url.partition(":")[0].lower() == "cookie":
+        raise ConfigError("'url' must name a backend, as in sqlite:///revocations.db", "url")
+    return backend_from_url(url)
+
+
 def backend_from_url(url: str, **options: Any) -> Backend:
     """The backend that a URL names.
 
     :raises ConfigError: as `store_from_url`.
     """
-    kind = _kind(url)
-    module, _, name = kind.factory.partition(":")
-    factory: Callable[..., Backend] = getattr(import_module(module), name)
-    return factory(*kind.arguments(url), **options)
+    return kind_of(url).make(url, **options)
 
 
 def store_from_settings(settings: Mapping[str, str], prefix: str = "sessions.") -> CookieStore | ServerStore:
@@ -105,7 +108,7 @@ _COMMON = frozenset({*CommonOptions.__annotations__, "encrypt"})
 def _require_known(options: Mapping[str, Any], known: frozenset[str]) -> None:
     for name in options:
         if name not in known:
-            raise ConfigError(f"this store has no option {name!r}{_nearest(name, known)}", name)
+            raise ConfigError(f"this store has no option {name!r}{nearest(name, known)}", name)
 
 
 # Options from strings: one table
@@ -127,6 +130,13 @@ def _duration(text: str) -> float | None:
         return float(number) * _UNITS[text[len(number) :].strip()]
     except (ValueError, KeyError):
         raise ValueError("must be seconds, or a number and a unit as in 90s, 15m, 12h, 30d") from None
+
+
+def _wait(text: str) -> float:
+    seconds = _duration(text)
+    if seconds is None:
+        raise ValueError("must be a number of seconds")
+    return seconds
 
 
 def _count(text: str) -> int | None:
@@ -155,7 +165,7 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
     "durability": str.strip,
     "sweep_every": _count,
     "max_bytes": _count,
-    "timeout": _duration,
+    "timeout": _wait,
     "prefix": str,
     "table": str.strip,
     "cookie.path": str.strip,
@@ -177,28 +187,35 @@ def _store(given: Mapping[str, str], named: Callable[[str], str]) -> CookieStore
     for option in ("url", "keys"):
         if option not in values:
             raise ConfigError(f"{named(option)!r} must be set", named(option))
-    try:
-        for group, option, kind in (("cookie", "options", CookieOptions), ("lifetime", "lifetime", Lifetime)):
-            names = [name for name in values if name.startswith(f"{group}.")]
-            if names:
-                values[option] = kind(**{name.partition(".")[2]: values.pop(name) for name in names})
+    for group, option, kind in (("cookie", "options", CookieOptions), ("lifetime", "lifetime", Lifetime)):
+        names = [name for name in values if name.startswith(f"{group}.")]
+        if names:
+            chosen = {name.partition(".")[2]: values.pop(name) for name in names}
+            with _told_as(partial(_in_group, group, named)):
+                values[option] = kind(**chosen)
+    with _told_as(lambda wrong: named("keys" if wrong == "secret" else wrong)):
         return store_from_url(values.pop("url"), values.pop("keys"), **values)
+
+
+def _in_group(group: str, named: Callable[[str], str], option: str) -> str:
+    return named(f"{group}.{option}")
+
+
+@contextmanager
+def _told_as(name: Callable[[str], str]) -> Iterator[None]:
+    """Name the option of a `ConfigError` as it was set."""
+    try:
+        yield
     except ConfigError as error:
-        raise _in_terms_of(error, given, named) from error
-
-
-def _in_terms_of(error: ConfigError, given: Mapping[str, str], named: Callable[[str], str]) -> ConfigError:
-    """The same error, with the option as it was set."""
-    option = "keys" if error.option == "secret" else error.option or ""
-    full = next((name for name in given if name.rpartition(".")[2] == option), option)
-    return ConfigError(str(error).replace(repr(error.option), repr(named(full)), 1), named(full))
+        option = error.option or ""
+        raise ConfigError(str(error).replace(repr(option), repr(name(option)), 1), name(option)) from None
 
 
 def _value(option: str, text: str, named: Callable[[str], str]) -> Any:
     read = _OPTIONS.get(option)
     if read is None:
         raise ConfigError(
-            f"unknown setting {named(option)!r}{_nearest(option, _OPTIONS, named)}", named(option)
+            f"unknown setting {named(option)!r}{nearest(option, _OPTIONS, named)}", named(option)
         )
     if not isinstance(text, str):
         raise ConfigError(f"{named(option)!r} must be a str (got {type(text).__name__})", named(option))
@@ -206,95 +223,3 @@ def _value(option: str, text: str, named: Callable[[str], str]) -> Any:
         return read(text)
     except ValueError as error:
         raise ConfigError(f"{named(option)!r} {error}", named(option)) from None
-
-
-def _nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str) -> str:
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return (
-        f"; did you mean {named(close[0])!r}?"
-        if close
-        else f"; known: {', '.join(map(named, sorted(known)))}"
-    )
-
-
-# URLs
-
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-
-
-class _Kind(NamedTuple):
-    """What a URL's scheme stands for."""
-
-    factory: str
-    arguments: Callable[[str], tuple[Any, ...]]
-    options: frozenset[str]
-
-
-def _scheme(url: str) -> str:
-    scheme, colon, _ = url.partition(":") if isinstance(url, str) else ("", "", "")
-    if not colon or _SCHEME.fullmatch(scheme) is None:
-        raise ConfigError("'url' must be a URL such as cookie:, memory:, file:///directory", "url")
-    return scheme.lower()
-
-
-def _kind(url: str) -> _Kind:
-    scheme = _scheme(url)
-    kind = _KINDS.get(scheme)
-    if kind is None and "+" in scheme and not scheme.startswith("redis"):
-        return _SQL  # SQLAlchemy's dialect+driver
-    if kind is None:
-        raise ConfigError(
-            f"'url' has the unknown scheme {scheme!r}{_nearest(scheme, [*_KINDS, 'cookie'])}", "url"
-        )
-    return kind
-
-
-def _nothing(url: str) -> tuple[Any, ...]:
-    if url.partition(":")[2].strip("/"):
-        raise ConfigError(f"'url': nothing may follow {_scheme(url)!r} and the colon; use options", "url")
-    return ()
-
-
-def _directory(url: str) -> tuple[Any, ...]:
-    parts = urlsplit(url)
-    if parts.netloc or not parts.path or parts.query or parts.fragment:
-        raise ConfigError(
-            "'url' must be 'file:' and a path: file:///var/lib/sessions has three slashes", "url"
-        )
-    return (unquote(parts.path),)
-
-
-def _file(url: str) -> tuple[Any, ...]:
-    path = unquote(urlsplit(url).path).removeprefix("/")
-    if urlsplit(url).netloc or not path or path == ":memory:":
-        raise ConfigError("'url' must be as in sqlite:///relative.db or sqlite:////absolute/path.db", "url")
-    return (path,)
-
-
-def _whole(url: str) -> tuple[Any, ...]:
-    return (url,)
-
-
-_MEMORY = _Kind("sessions_wsgi.backends.memory:MemoryBackend", _nothing, frozenset({"max_bytes", "clock"}))
-_FILE = _Kind(
-    "sessions_wsgi.backends.file:FileBackend", _directory, frozenset({"durability", "sweep_every", "clock"})
-)
-_SQLITE = _Kind(
-    "sessions_wsgi.backends.sqlite:SQLiteBackend", _file, frozenset({"timeout", "sweep_every", "clock"})
-)
-_REDIS = _Kind("sessions_wsgi.backends.redis:RedisBackend", _whole, frozenset({"prefix", "timeout"}))
-_SQL = _Kind("sessions_wsgi.backends.sql:SQLBackend", _whole, frozenset({"table", "timeout", "clock"}))
-_MEMCACHED = _Kind(
-    "sessions_wsgi.backends.memcached:MemcachedBackend", _whole, frozenset({"prefix", "timeout", "clock"})
-)
-
-_KINDS = {
-    "memory": _MEMORY,
-    "file": _FILE,
-    "sqlite": _SQLITE,
-    **dict.fromkeys(("redis", "rediss", "redis+sentinel", "rediss+sentinel"), _REDIS),
-    **dict.fromkeys(("redis+cluster", "rediss+cluster"), _REDIS),
-    **dict.fromkeys(("postgresql", "mysql", "mariadb"), _SQL),
-    "memcached": _MEMCACHED,
-}

@@ -29,7 +29,7 @@ def kind_of(value: object) -> str:
 
 def seconds(timeout: float) -> float:
     """The timeout, which must be a positive number of seconds."""
-    if not 0 < timeout < float("inf"):
+    if not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
         refuse("timeout", f"must be a positive number of seconds; got {timeout!r}")
     return timeout
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import selectors
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import psycopg
+
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Connection(psycopg.Connection[Any]):
@@ -14,22 +17,33 @@ class Connection(psycopg.Connection[Any]):
 
     answer_timeout = 0.0
 
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """Drive one exchange with the server, but not for longer."""
-        return super().wait(self._limited(gen), *args, **kwargs)
+    def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
+        """Drive an exchange with the server, which tells when to read and when to write, to its end."""
+        try:
+            with _Selector() as selector:
+                return self._drive(gen, selector)
+        except Exception:
+            raise
+        except BaseException:  # a worker that is told to stop
+            self._give_up()
+            raise
 
-    def _limited(self, exchange: Any) -> Generator[Any, Any, Any]:
-        give_up = monotonic() + self.answer_timeout
+    def _drive(self, exchange: Any, selector: selectors.BaseSelector) -> Any:
+        deadline = monotonic() + self.answer_timeout
         try:
             wanted = next(exchange)
-            while True:
-                ready = yield wanted  # nothing, several times a second, while the server is silent
-                if not ready and monotonic() > give_up:
-                    self.pgconn.finish()  # an answer that comes late must not be taken for another's
-                    raise psycopg.OperationalError(f"no answer within {self.answer_timeout} seconds")
-                wanted = exchange.send(ready)
+            selector.register(self.pgconn.socket, wanted)
+            while ready := selector.select(max(0.0, deadline - monotonic())):
+                wanted = exchange.send(ready[0][1])
+                selector.modify(self.pgconn.socket, wanted)
         except StopIteration as end:
             return end.value
+        self._give_up()
+        raise psycopg.OperationalError(f"no answer within {self.answer_timeout} seconds")
+
+    def _give_up(self) -> None:
+        # An answer that comes late must not be taken for that to another question.
+        self.pgconn.finish()
 
 
 def connect(timeout: float) -> Callable[..., Connection]:

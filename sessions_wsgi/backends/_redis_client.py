@@ -60,7 +60,7 @@ def _sentinel(url: str, timeout: float) -> Callable[[], Any]:
     if not service:
         _refuse("must name the service after the sentinels: redis+sentinel://host:26379,host:26379/service/0")
     first, *_ = options = [_options(one, timeout / 2) for one in _each_host(url, database)]
-    addresses = [(one.pop("host"), one.pop("port", 26379)) for one in options]
+    addresses = [(one.pop("host", "localhost"), one.pop("port", 26379)) for one in options]
     login = {name: first.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     tls = {"ssl": first.pop("connection_class", None) is not None}
 
@@ -77,7 +77,7 @@ def _cluster(url: str, timeout: float) -> Callable[[], Any]:
     if urlsplit(url).path.strip("/") not in ("", "0"):
         _refuse("must not name a database: a cluster has one only")
     first, *_ = options = [_options(one, timeout / 2) for one in _each_host(url, "")]
-    addresses = [(one.pop("host"), one.pop("port", 6379)) for one in options]
+    addresses = [(one.pop("host", "localhost"), one.pop("port", 6379)) for one in options]
     tls = {"ssl": first.pop("connection_class", None) is not None}
 
     def make() -> Any:

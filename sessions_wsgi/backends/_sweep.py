@@ -12,7 +12,7 @@ class Sweep:
     """Counts writes; after `every` of them it removes up to twice as many expired sessions. None: never."""
 
     def __init__(self, every: int | None) -> None:
-        if every is not None and every < 1:
+        if every is not None and (not isinstance(every, int) or every < 1):
             raise ConfigError(f"'sweep_every' is a number of writes, or None; got {every!r}", "sweep_every")
         self._every = every
         self._writes = itertools.count(1)

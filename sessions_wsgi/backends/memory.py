@@ -46,7 +46,7 @@ class MemoryBackend:
     def __init__(
         self, *, max_bytes: int | None = 64 * 1024 * 1024, clock: Callable[[], float] = time.time
     ) -> None:
-        if max_bytes is not None and max_bytes < 1:
+        if max_bytes is not None and (not isinstance(max_bytes, int) or max_bytes < 1):
             rule = "must be positive, or None for no bound"
             raise ConfigError(f"'max_bytes' {rule}; got {max_bytes!r}", "max_bytes")
         #: Whether live records may be dropped, so that a missing one need not have ended.

@@ -67,7 +67,7 @@ class SQLiteBackend:
         sweep_every: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if timeout < 0:
+        if not isinstance(timeout, int | float) or timeout < 0:
             raise ConfigError(f"'timeout' is a number of seconds, zero or more; got {timeout!r}", "timeout")
         self._path = _checked(path)
         self._clock, self._sweep = clock, Sweep(sweep_every)

@@ -162,7 +162,7 @@ def test_a_timeout_is_a_number_of_seconds(timeout: float) -> None:
 def test_a_program_may_just_end(kind: Kind, server: Server) -> None:
     """No warning of a connection that was left open, at the end or where a backend is dropped."""
     code = (
-        "import sys, time; sys.path[:0] = sys.argv[2:]; from test_servers import KINDS\n"
+        "import sys, time; sys.path[:0] = sys.argv[2:]; from test_networked import KINDS\n"
         f"make = KINDS[sys.argv[1]].make\n"
         f"make({server.address!r}).load('0' * 64)\n"
         f"backend = make({server.address!r}); backend.load('0' * 64)\n"
