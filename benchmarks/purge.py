@@ -1,7 +1,7 @@
 """What a purge costs those who read meanwhile: half of many sessions in SQLite have expired and are removed.
 
-Run: ``python benchmarks/purge.py [sessions, 1000000 unless told] [directory]``. Prints the time of the purge,
-its progress, the longest time that a reader in another thread waited, and the growth of this process's memory.
+Run: ``python benchmarks/purge.py [sessions, 1000000 unless told] [directory]``. Prints the time of the
+purge, its progress, the longest time that a reader in another thread waited, and the growth of this process's memory.
 """
 
 from __future__ import annotations
