@@ -567,6 +567,20 @@ def test_to_revoke_reaches_those_who_have_not_moved(site: Site) -> None:
     assert (moved.visit().session.principal, waiting.visit().session.principal) == ("ada", None)
 
 
+@pytest.mark.parametrize("ahead", [50.0, -50.0])
+def test_clocks_that_differ_let_nobody_who_has_not_moved_survive(clock: ManualClock, ahead: float) -> None:
+    """The machine on which somebody signed in and that of the revocation may be 50 seconds apart."""
+    old = MemoryStore(KEY, clock=lambda: clock() + ahead)
+    new = CookieStore(KEY, revocations=unbounded(clock), accept=[old], clock=clock)
+    visitor = Browser(old)
+    visitor.visit(login("ada"))
+    clock.advance(5)
+    new.revoke("ada")
+    for _ in range(5):
+        assert visitor.moved_to(new).visit().session.principal is None
+        clock.advance(MINUTE)
+
+
 @keeping
 def test_a_replaced_id_of_the_old_store_sets_no_cookie(site: Site) -> None:
     """While both versions of a site run, its answer could overwrite the newer cookie."""

@@ -212,7 +212,7 @@ def until_saved(store: Any, cookie: str, act: Act) -> int:
 @everywhere
 def test_no_write_is_lost(place: Place) -> None:
     """8 processes write 200 times each, every one its own keys: what was written is there next time."""
-    store, keys = place.store(), 200 if place.name in EMBEDDED else 25
+    store, keys = place.store(), 100 if place.name in EMBEDDED else 25
     cookie = begun(store, put("begun"))
 
     def write(number: int) -> int:

@@ -1116,6 +1116,56 @@ def test_who_stays_active_stays_listed(site: Site, act: Act) -> None:
 
 
 @listing
+@pytest.mark.parametrize("absolute", [None, DAY])
+def test_who_never_pauses_stays_listed(site: Site, absolute: float | None) -> None:
+    """A session that is saved so often that it is never due to be touched."""
+    store = site.store(lifetime=Lifetime(absolute=absolute, idle=HOUR))
+    device = site.device(login("ada"), store)
+    for n in range(60):
+        site.clock.advance(3 * MINUTE)
+        device.do(put(n=n))
+    assert [info.handle for info in store.sessions_of("ada")] == [device.open().session.handle]
+
+
+@listing
+def test_who_is_remembered_stays_listed(site: Site) -> None:
+    """As long as the session's own time lasts, also when that was chosen later."""
+
+    def remember(session: Session) -> None:
+        session.max_age = 10 * HOUR
+
+    def login_for_an_hour(session: Session) -> None:
+        session.login("ada")
+        session.max_age = HOUR
+
+    device = site.device(login_for_an_hour)
+    site.clock.advance(HOUR / 2)
+    device.do(remember)
+    site.clock.advance(9 * HOUR)
+    assert device.who == "ada"
+    site.clock.advance(9 * HOUR)
+    assert len(site.default.sessions_of("ada")) == 1
+    assert device.who == "ada"
+
+
+@pytest.mark.parametrize("kind", ["json", "cookie"], indirect=True)
+def test_who_signs_in_while_somebody_lists_stays_listed(site: Site) -> None:
+    """After a revocation in the very same moment."""
+    site.device(login("ada", "before"))
+    device = Device(site.default)
+
+    def meanwhile() -> None:
+        site.backend.before.clear()
+        site.store().revoke("ada")
+        device.do(login("ada", "after"))
+
+    for verb in ("linked", "load"):
+        site.backend.before[verb] = meanwhile
+        site.default.sessions_of("ada")
+        assert [info.label for info in site.default.sessions_of("ada")] == ["after"]
+
+
+@listing
 def test_audiences_do_not_share_lists(site: Site) -> None:
     other = site.store(audience=site.audience + "/other")
     device = site.device(login("ada"), other)
@@ -1425,9 +1475,18 @@ def test_what_lies_before_a_lasting_log_in_is_written_now_and_then_only(counted:
     assert writes <= 8 * 8
 
 
-def test_the_list_is_not_written_by_each_request(counted: Site) -> None:
-    device = counted.device(login("ada"))
+@pytest.mark.parametrize("label", [None, "Firefox"])
+@pytest.mark.parametrize(
+    "lifetime", [Lifetime(), Lifetime(absolute=None, idle=DAY)], ids=["limited", "endless"]
+)
+def test_the_list_is_not_written_by_each_request(
+    counted: Site, label: str | None, lifetime: Lifetime
+) -> None:
+    """Only when what it shows has changed, or once in a while."""
+    device = counted.device(login("ada", label), counted.store(lifetime=lifetime))
     counted.backend.calls.clear()
     for n in range(10):
+        counted.clock.advance(1)
         device.do(put(n=n))
-    assert not {"link", "unlink", "linked"} & set(counted.backend.calls)
+    assert counted.backend.calls.count("link") <= 1
+    assert not {"unlink", "linked"} & set(counted.backend.calls)

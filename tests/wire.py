@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
@@ -54,7 +55,7 @@ class Wire:
         while not self._done:
             for key, _ in self._selector.select(0.01):
                 if self.silent:
-                    self._done or threading.Event().wait(0.01)
+                    time.sleep(0.01)
                 elif key.fileobj is self._listener:
                     self._accept()
                 else:

@@ -9,8 +9,6 @@ from typing import Any
 
 import psycopg
 
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
 
 class Connection(psycopg.Connection[Any]):
     """A connection that is closed when an answer takes longer than `answer_timeout` seconds."""
@@ -20,7 +18,7 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: Any, *_: Any, **__: Any) -> Any:
         """Drive an exchange with the server, which tells when to read and when to write, to its end."""
         try:
-            with _Selector() as selector:
+            with selectors.DefaultSelector() as selector:  # the one that gevent replaces
                 return self._drive(gen, selector)
         except Exception:
             raise

@@ -194,6 +194,20 @@ def test_a_copied_version_works(backend: MemcachedBackend) -> None:
     assert isinstance(backend.update(KEY, b"new", loaded.expires, bytes(loaded.version)), bytes)
 
 
+def test_round_trips(memcached_server: Server, client: object, clock: ManualClock) -> None:
+    """What has no mark to go by takes a look first; so does a deletion, and a conflict takes one after."""
+    with Wire(memcached_server.port) as wire:
+        backend = MemcachedBackend(wire.address, clock=clock)
+        version, soon = backend.create(KEY, b"", clock() + 100) or b"", clock() + 100
+        assert wire.count(lambda: backend.update(KEY, b"", soon, version)) == 2
+        stale = backend.load(KEY).version
+        assert wire.count(lambda: backend.touch(KEY, soon, stale)) == 1
+        assert wire.count(lambda: backend.update(KEY, b"", soon, stale)) == 3
+        assert wire.count(lambda: backend.update(KEY, b"", soon, stale)) == 2
+        assert wire.count(lambda: backend.delete(KEY)) == 2
+        backend.close()
+
+
 # Servers and clients
 
 

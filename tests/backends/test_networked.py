@@ -314,13 +314,13 @@ def test_answers_never_cross(backend: Backend) -> None:
     together(*[lambda: backend.load("0" * 64)] * 4)
 
     def work() -> None:
-        for _ in range(50):
+        for _ in range(12):
             key = secrets.token_hex(32)
             create(backend, key, key.encode())
             assert data_of(backend, key) == key.encode()
             assert backend.delete(key)
 
-    children = [fork(lambda: together(work, work)) for _ in range(3)]
+    children = [fork(lambda: together(work, work)) for _ in range(2)]
     together(work, work)
     join(*children)
 
