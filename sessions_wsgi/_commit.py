@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TypeGuard
 
-from sessions_wsgi.cookies import set_cookie
+from sessions_wsgi.cookies import require_text, set_cookie
 from sessions_wsgi.errors import OnEvent, SessionsError, logger, report
 from sessions_wsgi.protocols import Finish, PreparingStore, Store
 from sessions_wsgi.session import Seal, Session
@@ -135,6 +135,7 @@ def _commit_whole(store: Store, session: Session) -> str | None:
     """The commit of a store that knows no halves; its author need not keep the session's books."""
     text = store.commit(session)
     if text is not None:
+        require_text(text)
         session.note("saved" if text else "destroyed")
     session.committed(stored=text != "" and (text is not None or not session.is_new))
     return text

@@ -10,7 +10,18 @@ from collections.abc import Mapping
 
 Headers = list[tuple[str, str]]
 
+_OURS = frozenset({"vary", "set-cookie"})
+
 _DIRECTIVE = re.compile(r'([^\s,="]+)(?:\s*=\s*(?:"[^"]*"|[^\s,"]*))?')
+
+
+def are_plain(headers: Headers) -> bool:
+    """Whether nothing in them is ours to look at: what is added stands beside it."""
+    for name, _ in headers:
+        lowered = name.lower()
+        if lowered in _OURS or lowered.endswith("control"):
+            return False
+    return True
 
 
 def with_cookies(headers: Headers, cookies: Mapping[str, str]) -> tuple[Headers, list[str]]:

@@ -197,13 +197,17 @@ def set_cookie(full_name: str, text: str, options: CookieOptions, max_age: float
     """
     if not text:  # name, domain, path, Secure and Partitioned as they were set, or the browser keeps it
         return f"{full_name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{options._tail}"
-    if not text.isascii() or not text.isprintable() or ";" in text:
-        raise UsageError(f"the text of the cookie {full_name!r} must be printable ASCII without ';'")
     require_size(full_name, text)
     if max_age is None:
         return f"{full_name}={text}{options._tail}"
     seconds = max(1, int(max_age))
     return f"{full_name}={text}; Max-Age={seconds}; Expires={_http_date(int(now) + seconds)}{options._tail}"
+
+
+def require_text(text: str) -> None:
+    """Raise `UsageError` for what is no value of a cookie; a store's author may have made it."""
+    if not isinstance(text, str) or not text.isascii() or not text.isprintable() or ";" in text:
+        raise UsageError("the text of a cookie must be printable ASCII without ';'")
 
 
 def require_size(full_name: str, text: str) -> None:

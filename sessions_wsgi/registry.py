@@ -175,11 +175,16 @@ class Registry:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
         if not self.opened:
             return headers
+        secure = self._cookies and any(session.options.secure for session, _, _ in self.opened.values())
+        if secure:
+            _advice.about_plain_http(self.environ)
+        if cache_control and _headers.are_plain(headers):  # the way of nearly every response
+            ours = [("Set-Cookie", value) for value in self._cookies.values()]
+            ends = [("Cache-Control", cache_control)] if ours else []
+            return [*headers, ("Vary", "Cookie"), *ours, *ends]
         headers = _headers.with_vary(headers)
         if not self._cookies:
             return headers
-        if any(opened[0].options.secure for opened in self.opened.values()):
-            _advice.about_plain_http(self.environ)
         headers, replaced = _headers.with_cookies(headers, self._cookies)
         for value in replaced:
             if value not in self._ours:
