@@ -112,6 +112,11 @@ class Span:
             after = after if after < idle else idle / 2
         return after is not None and now_ms - seen_ms >= after
 
+    def period(self, seen_ms: int, extras: dict[str, Any]) -> int:
+        """A number that changes at least once in the time for which a session may go unseen."""
+        idle = self.idle_ms(extras)
+        return 0 if idle is None else int(seen_ms // idle)
+
     def deadline(self, session: Session, now_ms: int) -> float:
         """When a backend may drop the record of a session seen now; seconds since the epoch."""
         return self.end_ms(session.created_ms, now_ms, session.extras) / 1000 + GRACE

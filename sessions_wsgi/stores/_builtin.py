@@ -211,8 +211,10 @@ class BuiltinStore:
     def _end(self, handle: str) -> bool:
         raise NotImplementedError
 
-    def _living(self, listed: Listed, now_ms: int) -> SessionInfo | None:
-        over = now_ms >= self._span.end_ms(listed.created_ms, listed.seen_ms, listed.extras)
+    def _living(self, listed: Listed, now_ms: int, later_ms: float = 0) -> SessionInfo | None:
+        """What is listed, if it lives; `later_ms`: it may have been seen so much later than the list says."""
+        seen_ms = listed.seen_ms + later_ms
+        over = now_ms >= self._span.end_ms(listed.created_ms, seen_ms, listed.extras)
         return None if over else listed.info()
 
     # The way out

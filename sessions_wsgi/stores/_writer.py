@@ -9,43 +9,21 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from typing import NamedTuple
 
 from sessions_wsgi import envelope
-from sessions_wsgi.backends import Backend, Conflict, Gone, Record, Version
+from sessions_wsgi.backends import Backend, Conflict, Gone, Record
 from sessions_wsgi.codecs import SignedCodec
 from sessions_wsgi.envelope import Span
 from sessions_wsgi.errors import BackendError, DecodeError
 from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._ended import REPLACED_SECONDS
+from sessions_wsgi.stores._origin import Origin, noted
 from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, Records, record_key
 from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Merged, Side, changes, merge
 from sessions_wsgi.stores.revocation import Principals
 
 _TRIES = 5
-
-
-class Origin(NamedTuple):
-    """A session as it stands in the backend."""
-
-    id: bytes
-    key: str
-    version: Version
-    #: Seconds since the epoch.
-    expires: float
-    #: The envelope's bytes, and the time inside it.
-    data: bytes
-    seen_ms: int
-    #: The text of the id's cookie; whether the key that seals now made it, and the record.
-    text: str
-    fresh: bool
-    record_fresh: bool
-    #: What a list of the principal's sessions says of it.
-    noted: tuple[str | None, float | None]
-
-    def __repr__(self) -> str:  # the id, and what is in the session, must not reach a traceback
-        return f"<Origin {self.key}>"
 
 
 class Writer:
@@ -114,9 +92,7 @@ class Writer:
             key, sealed = record_key(raw_id), self._records.seal(cookie, raw_id, data, now)
             version = self._backend.create(key, sealed, expires)
             if version is not None:
-                origin = Origin(
-                    raw_id, key, version, expires, data, now_ms, text, True, True, _noted(session)
-                )
+                origin = Origin(raw_id, key, version, expires, data, now_ms, text, True, True, noted(session))
                 self._stands(session, origin, now_ms)
                 self._principals.link(session, now_ms)
                 return text
@@ -138,17 +114,17 @@ class Writer:
                     data=data,
                     seen_ms=now_ms,
                     record_fresh=True,
-                    noted=_noted(session),
+                    noted=noted(session),
                 )
                 self._stands(session, stands, now_ms)
-                if relist or origin.noted != _noted(session):
+                if relist or origin.noted != noted(session):
                     self._principals.link(session, now_ms)
                 return text
-            if isinstance(outcome, Gone) or not self._merge(session, outcome.record, now_ms):
+            winner = self._winner(origin.key, outcome, attempt)
+            if winner is None or not self._merge(session, winner, now_ms):
                 self._gone(session)
                 return None
             data = self.dumps(session, now_ms)
-            _wait(attempt)
         raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
 
     def renew(self, session: Session, data: bytes, now_ms: int) -> str | None:
@@ -157,11 +133,14 @@ class Writer:
             origin = session.origin
             expires = now_ms / 1000 + REPLACED_SECONDS
             outcome = self._backend.update(origin.key, TOMBSTONE, expires, origin.version)
-            if isinstance(outcome, Conflict) and self._merge(session, outcome.record, now_ms):
-                data = self.dumps(session, now_ms)
-                _wait(attempt)
-                continue
-            if isinstance(outcome, Conflict | Gone):
+            ended = isinstance(outcome, Gone)
+            if isinstance(outcome, Conflict):
+                winner = self._winner(origin.key, outcome, attempt)
+                if winner is not None and self._merge(session, winner, now_ms):
+                    data = self.dumps(session, now_ms)
+                    continue
+                ended = True
+            if ended:
                 if not self._start_over(session):
                     return None
                 data = self.dumps(session, now_ms)
@@ -209,7 +188,8 @@ class Writer:
 
     def _relist_due(self, session: Session, now_ms: int) -> bool:
         """Whether its place on a list must be prolonged: only what has no end of its own needs that."""
-        return self._span.endless and self._span.touch_due(session.seen_ms, session.extras, now_ms)
+        before, now = (self._span.period(ms, session.extras) for ms in (session.seen_ms, now_ms))
+        return self._span.endless and before != now
 
     def _text(self, session: Session, now_ms: int) -> str:
         origin: Origin = session.origin
@@ -223,6 +203,15 @@ class Writer:
         session.cookie_age = self._span.cookie_age(session, now_ms)
         session.note("saved")
         session.committed(stored=True)
+
+    def _winner(self, key: str, outcome: Conflict | Gone, attempt: int) -> Record | None:
+        """What to merge with; None when the session ended. Waits before it looks, never after."""
+        if isinstance(outcome, Gone):
+            return None
+        if attempt == 0:
+            return outcome.record
+        _wait(attempt)
+        return self._backend.load(key)
 
     def _merge(self, session: Session, record: Record, now_ms: int) -> bool:
         """Bring in what another request stored; False: it ended the session."""
@@ -281,9 +270,5 @@ class Writer:
         session.lose()
 
 
-def _noted(session: Session) -> tuple[str | None, float | None]:
-    return session.label, session.max_age
-
-
 def _wait(attempt: int) -> None:
-    time.sleep(random.uniform(0, 0.001 * 2**attempt))  # noqa: S311 - jitter, not a secret
+    time.sleep(random.uniform(0, 0.008 * 2**attempt))  # noqa: S311 - jitter, not a secret

@@ -178,9 +178,18 @@ class CookieStore(BuiltinStore):
             self._unlink(session.principal, old)
             session.note("regenerated")
         session.handle = denied.handle(session.extras["id"])
-        if old != session.handle or session.label is not None or self._span.endless:
+        if old != session.handle or self._relist_due(session, now_ms):
             self._signed_in.link(session, now_ms)
         return self._sent(session, data, text, now_ms)
+
+    def _relist_due(self, session: Session, now_ms: int) -> bool:
+        """Whether its place on a list shows what was, or must be prolonged."""
+        if session.principal is None or not self._signed_in.lists:
+            return False
+        *_, extras = envelope.loads(session.origin[0], self._serializer)
+        if any(extras.get(name) != session.extras.get(name) for name in ("label", "max_age")):
+            return True
+        return self._span.period(session.seen_ms, extras) != self._span.period(now_ms, extras)
 
     def _has_ended(self, session: Session, denied: DenyList, old: str, now_ms: int) -> bool:
         """Whether somebody else ended the old id; if not, a renewed session ends it here."""
@@ -205,7 +214,8 @@ class CookieStore(BuiltinStore):
         if self._denied is None or self._denied.has(listed.handle):
             self._unlink(principal, listed.handle)
             return None
-        return self._living(listed, int(self._clock() * 1000))
+        idle = self._span.idle_ms(listed.extras) or 0  # it is listed anew at least so often
+        return self._living(listed, int(self._clock() * 1000), idle)
 
     def _end(self, handle: str) -> bool:
         if self._denied is None:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sessions_wsgi.backends import Backend, Conflict, Entry, Gone, Lists, Record
-from sessions_wsgi.envelope import Ended, Span
+from sessions_wsgi.envelope import SKEW_MS, Ended, Span
 from sessions_wsgi.errors import BackendError, Event, UsageError, report
 from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session, require_principal
@@ -142,7 +142,8 @@ class Principals:
     def require_later(self, session: Session) -> None:
         """Raise `Ended` ("revoked") for a session of elsewhere that began before a `revoke` here."""
         record = self._backend.load(self._key("epoch", session.extras["principal"]))
-        if record is not None and session.extras.get("authenticated_ms", 0) <= _parts(record)[2]:
+        # Another machine's clock may have been ahead of ours.
+        if record is not None and session.extras.get("authenticated_ms", 0) <= _parts(record)[2] + SKEW_MS:
             raise Ended("revoked")
 
     # Lists
@@ -166,9 +167,10 @@ class Principals:
         """The listed sessions that were not revoked; some may have ended otherwise."""
         if self._lists is None:
             raise UsageError("this backend cannot list sessions; revoke() ends all of a principal's")
-        record = self._backend.load(self._key("epoch", principal))
-        epoch, kept, _ = _parts(record)
-        for entry in self._lists.linked(self._key(self._list, principal)):
+        entries = list(self._lists.linked(self._key(self._list, principal)))
+        # The epoch after them, or who signs in meanwhile would look revoked.
+        epoch, kept, _ = _parts(self._backend.load(self._key("epoch", principal)))
+        for entry in entries:
             try:
                 created_ms, seen_ms, carried, times, label = self._serializer.loads(entry.note)
             except (ValueError, TypeError):  # of a store with another serializer

@@ -15,8 +15,9 @@ from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._ended import Replaced
+from sessions_wsgi.stores._origin import Origin
 from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, PlainRecords, SealedRecords, record_key
-from sessions_wsgi.stores._writer import Origin, Writer
+from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
 

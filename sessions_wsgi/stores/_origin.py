@@ -1,0 +1,35 @@
+"""A server-side session as it stands in the backend."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sessions_wsgi.backends import Version
+from sessions_wsgi.session import Session
+
+
+class Origin(NamedTuple):
+    """A session as it stands in the backend."""
+
+    id: bytes
+    key: str
+    version: Version
+    #: Seconds since the epoch.
+    expires: float
+    #: The envelope's bytes, and the time inside it.
+    data: bytes
+    seen_ms: int
+    #: The text of the id's cookie; whether the key that seals now made it, and the record.
+    text: str
+    fresh: bool
+    record_fresh: bool
+    #: What a list of the principal's sessions says of it.
+    noted: tuple[str | None, float | None]
+
+    def __repr__(self) -> str:  # the id, and what is in the session, must not reach a traceback
+        return f"<Origin {self.key}>"
+
+
+def noted(session: Session) -> tuple[str | None, float | None]:
+    """What a list of its principal's sessions says of it."""
+    return session.label, session.max_age
