@@ -12,6 +12,7 @@ from sessions_wsgi.backends._options import driver, kind_of, refuse
 
 _SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 _refuse = partial(refuse, "url")
+_MALFORMED = "is malformed: is the port a number, and '/' in a password written as %2F?"
 _NOT_OF_CONNECTIONS = ("max_connections", "timeout", "sentinel_username", "sentinel_password")
 
 
@@ -25,6 +26,10 @@ def client_maker(url: str, timeout: float) -> Callable[[], Any]:
         _refuse(f"must begin with one of {', '.join(f'{known}://' for known in _SCHEMES)}")
     if "@" in "".join(re.split("[/?#]", rest, maxsplit=1)[1:]):
         _refuse("has an '@' after the host: in a password, write '@' '/' '?' '#' as %40 %2F %3F %23")
+    try:
+        urlsplit(url)
+    except ValueError:  # its words may hold the password
+        _refuse(_MALFORMED)
     plain, _, kind = scheme.partition("+")
     return {"": _single, "sentinel": _sentinel, "cluster": _cluster}[kind](f"{plain}://{rest}", timeout)
 
@@ -104,7 +109,7 @@ def _options(url: str, timeout: float) -> dict[str, Any]:
         path = unquote(urlsplit(url).path).strip("/")
         options |= redis.connection.parse_url(url)
     except ValueError:  # its words may be a part of the password
-        _refuse("is malformed: is the port a number, and '/' in a password written as %2F?")
+        _refuse(_MALFORMED)
     if path and not path.isdigit() and not url.startswith("unix:"):
         _refuse("must end with the number of a database, as in redis://localhost:6379/0")
     _check(redis, options)

@@ -203,6 +203,8 @@ def test_a_script_that_is_sent_twice(backend: RedisBackend, monkeypatch: pytest.
         ("redis://host:port", "malformed"),
         ("redis://host:99999999", "malformed"),
         ("redis://[::1", "malformed"),
+        ("redis+sentinel://:s3cr3t@[::1/main", "malformed"),
+        ("redis+cluster://:s3cr3t@℀one,two", "malformed"),
         ("redis://host/zero", "number of a database"),
         ("redis://host?unknown=1", "does not know: 'unknown'"),
         ("redis://host?socket_timeout=soon", "malformed"),
