@@ -318,6 +318,10 @@ def test_it_listens_on_one_port_of_every_address() -> None:
         assert len({each.getsockname()[1] for each in sockets}) == 1
 
 
+# WebOb imports cgi; waitress may be told to stop between accepting a connection and keeping it.
+QUIET = "ignore::DeprecationWarning,ignore::ResourceWarning"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_interrupted_and_leaves_nothing_behind(
     number: signal.Signals, tmp_path: Path
@@ -325,7 +329,7 @@ def test_it_serves_until_interrupted_and_leaves_nothing_behind(
     command = [sys.executable, "-m", "demo", "--port", "0", "--store", "file"]
     options = {
         "cwd": EXAMPLES,
-        "env": {**os.environ, "TMPDIR": str(tmp_path), "PYTHONWARNINGS": "ignore::DeprecationWarning"},
+        "env": {**os.environ, "TMPDIR": str(tmp_path), "PYTHONWARNINGS": QUIET},
         "text": True,
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
