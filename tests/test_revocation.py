@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
@@ -1354,7 +1355,7 @@ def test_events_tell_of_revocations(
     caplog.clear()
     visitor.get("/all")
     assert "revoked: session '', handle None, reason all of a principal" in caplog.text
-    assert "ada" not in caplog.text
+    assert re.search(r"\bada\b", caplog.text) is None, "by chance it may be in the middle of a handle"
 
 
 @listing
