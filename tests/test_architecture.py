@@ -20,8 +20,8 @@ LAYERS = [
     {"codecs", "envelope"},
     {"protocols", "_commit", "registry"},
     {"stores"},
-    {"config", "_exchange", "middleware"},
-    {"cli", "_contract", "testing"},
+    {"importers", "config", "_exchange", "middleware"},
+    {"ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
     {"__init__", "__main__"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
