@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessions_wsgi.errors import BackendError, logger
 from sessions_wsgi.registry import Registry
+from sessions_wsgi.session import Seal
 
 if TYPE_CHECKING:
     from types import TracebackType
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+_LATE = Seal.LATE
 
 
 class Settings(NamedTuple):
@@ -69,7 +73,7 @@ class Exchange:
         registry, args = self._registry, self._args
         if registry.opened or registry.failure is not None or args[0] >= "5":
             self._save(registry, failed=args[0] >= "5", last=last)
-        registry.sealed = self.committed = True
+        self.committed, registry.phase = True, _LATE
         self._send()
         if last:
             registry.release()

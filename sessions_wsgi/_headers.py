@@ -11,6 +11,8 @@ from collections.abc import Mapping
 Headers = list[tuple[str, str]]
 
 _OURS = frozenset({"vary", "set-cookie"})
+#: What nearly every response has, known to be none of ours without a closer look.
+_COMMON = frozenset({"Content-Type", "Content-Length", "content-type", "content-length", "Location", "Date"})
 
 _DIRECTIVE = re.compile(r'([^\s,="]+)(?:\s*=\s*(?:"[^"]*"|[^\s,"]*))?')
 
@@ -18,6 +20,8 @@ _DIRECTIVE = re.compile(r'([^\s,="]+)(?:\s*=\s*(?:"[^"]*"|[^\s,"]*))?')
 def are_plain(headers: Headers) -> bool:
     """Whether nothing in them is ours to look at: what is added stands beside it."""
     for name, _ in headers:
+        if name in _COMMON:
+            continue
         lowered = name.lower()
         if lowered in _OURS or lowered.endswith("control"):
             return False

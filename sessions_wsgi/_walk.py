@@ -36,8 +36,26 @@ class Refused(Exception):  # noqa: N818
 
 def is_plain(value: Any, scalars: frozenset[type], keys: frozenset[type]) -> bool:
     """Whether `value` is only dict, list and `scalars`, exactly, within bounds; False is no verdict yet."""
-    if type(value) is not dict and type(value) is not list:
-        return type(value) in scalars
+    if type(value) in scalars:
+        return True
+    boxes = [value]
+    for box in boxes:
+        if len(boxes) > DEPTH:  # so few are never too many, nor too deep
+            return _is_plain_by_level(value, scalars, keys)
+        if type(box) is dict:
+            for key in box:
+                if type(key) not in keys:
+                    return False
+            box = box.values()  # noqa: PLW2901
+        elif type(box) is not list:
+            return False
+        for item in box:
+            if type(item) not in scalars:
+                boxes.append(item)  # noqa: PERF401
+    return True
+
+
+def _is_plain_by_level(value: Any, scalars: frozenset[type], keys: frozenset[type]) -> bool:
     level: list[Any] = [value]
     count = 0
     for _ in _LEVELS:

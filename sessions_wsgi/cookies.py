@@ -161,16 +161,14 @@ def find_cookies(header: str, name: str) -> list[str]:
     One linear pass. Only space and tab are trimmed, a pair of quotes is taken off, nameless cookies never
     match. A comma ends a cookie, too: some servers join several Cookie headers by one.
     """
-    occurrences = header.count(name)
-    if occurrences == 0:
+    if name not in header:
         return []
-    # What browsers send needs no regex: once, at the start or after "; ", with neither comma nor quote.
-    begin = header.find(name + "=")
-    if occurrences == 1 and (begin == 0 or (begin > 1 and header[begin - 2 : begin] == "; ")):
-        begin += len(name) + 1
-        end = header.find(";", begin)
-        text = header[begin:] if end < 0 else header[begin:end]
-        if "," not in text and '"' not in text and text.strip(" \t") == text:
+    # What browsers send needs no regex: once, at the start or after "; ", no comma, quote or blank in it.
+    before, _, text = header.partition(name + "=")
+    if (not before or before.endswith("; ")) and name not in before and name not in text:
+        if ";" in text:
+            text = text.partition(";")[0]
+        if not ("," in text or '"' in text or " " in text or "\t" in text):
             return [text]
     found = [(match[0].startswith(","), _unquoted(match[1])) for match in _pattern(name).finditer(header)]
     found.sort(key=itemgetter(0))  # what follows a comma may be a part of another cookie's value: last

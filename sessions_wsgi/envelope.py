@@ -199,7 +199,8 @@ def loads(data: bytes, serializer: Serializer) -> Envelope:
 
 def require_alive(span: Span, created_ms: int, seen_ms: int, extras: dict[str, Any], now_ms: int) -> None:
     """Raise `Ended` ("expired") for what is over, or claims to come from the future."""
-    if max(created_ms, seen_ms, extras.get("authenticated_ms", 0)) - SKEW_MS > now_ms:
+    latest = now_ms + SKEW_MS
+    if created_ms > latest or seen_ms > latest or extras.get("authenticated_ms", 0) > latest:
         raise Ended("expired")
     if now_ms >= span.end_ms(created_ms, seen_ms, extras):
         raise Ended("expired")

@@ -11,6 +11,7 @@ from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import ConfigError, OnEvent
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import ENVIRON_KEY, Registry
+from sessions_wsgi.session import Seal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
+_OPEN = Seal.OPEN
 _RETRY_AFTER = "5"  # seconds
 
 
@@ -59,7 +61,9 @@ class SessionMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         parent: Registry | None = environ.get(ENVIRON_KEY)
-        while parent is not None and parent.sealed:  # an error page that enters the application once more
+        while (
+            parent is not None and parent.phase is not _OPEN
+        ):  # an error page that enters the application once more
             parent = parent.parent
         registry = environ[ENVIRON_KEY] = Registry(self.stores, environ, parent, self._on_event)
         exchange = Exchange(self._settings, registry, start_response)

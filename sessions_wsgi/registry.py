@@ -15,9 +15,11 @@ from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessio
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.session import Seal, Session
 
-_LATE, _SEALED = Seal.LATE, Seal.SEALED
+_OPEN, _LATE, _SEALED = Seal.OPEN, Seal.LATE, Seal.SEALED
 
 ENVIRON_KEY = "sessions_wsgi.registry"
+
+_VARY = ("Vary", "Cookie")
 
 
 class Registry:
@@ -30,11 +32,12 @@ class Registry:
 
     # How every registry begins; most never hold more.
     _cookies: Mapping[str, str] = MappingProxyType({})  # the Set-Cookie to send, by cookie name
-    _ours: frozenset[str] = frozenset()  # every Set-Cookie that was made here
+    _ours: tuple[str, ...] = ()  # every Set-Cookie that was made here
     _request: Any = None
-    #: The headers have left.
-    sealed = False
-    closed = _abandoned = _released = False
+    _header: str | None = None  # the Cookie header, when the environ was let go
+    _abandoned = False
+    #: What may still happen to sessions opened from now on; SEALED: the request is over.
+    phase = Seal.OPEN
     #: The failure of a backend while a session was opened, if there was one.
     failure: BackendError | None = None
 
@@ -84,10 +87,11 @@ class Registry:
 
     def _open(self, store: Store, name: str) -> Session:
         cookie = store.options.cookie_name(name)
-        header = self.environ.get("HTTP_COOKIE")
+        header = self.environ.get("HTTP_COOKIE", self._header)
         texts = find_cookies(header, cookie) if header else []
-        if header:
-            for other in getattr(store, "other_cookies", _no_others)(name):
+        others = getattr(store, "other_cookies", None)
+        if header and others is not None:
+            for other in others(name):
                 texts.extend(find_cookies(header, other))
         try:
             session = store.open(name, texts)
@@ -97,7 +101,7 @@ class Registry:
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self.stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
-        if self.sealed:
+        if self.phase is not _OPEN:
             self._seal(opened)
         if getattr(store, "single_process", False):
             _advice.about_processes(self.environ)
@@ -126,7 +130,7 @@ class Registry:
     @property
     def request(self) -> Any:
         """The WebOb request, made on first use."""
-        if self._request is None and self._released:
+        if self._request is None and self.phase is _SEALED:
             raise UsageError("the request is over: take registry.request before the application returns")
         if self._request is None:
             from webob import Request
@@ -163,9 +167,9 @@ class Registry:
 
     def _commit(self, opened: Iterable[Opened]) -> None:
         cookies, failures = commit(opened, self._on_event)
-        if cookies:
-            self._cookies = {**self._cookies, **dict(cookies)}
-            self._ours = self._ours.union(value for _, value in cookies)
+        for cookie, value in cookies:
+            self._cookies = {**self._cookies, cookie: value}
+            self._ours = (*self._ours, value)
         if failures:
             raise (
                 failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
@@ -175,16 +179,15 @@ class Registry:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
         if not self.opened:
             return headers
-        secure = self._cookies and any(session.options.secure for session, _, _ in self.opened.values())
-        if secure:
-            _advice.about_plain_http(self.environ)
-        if cache_control and _headers.are_plain(headers):  # the way of nearly every response
-            ours = [("Set-Cookie", value) for value in self._cookies.values()]
-            ends = [("Cache-Control", cache_control)] if ours else []
-            return [*headers, ("Vary", "Cookie"), *ours, *ends]
-        headers = _headers.with_vary(headers)
+        plain = _headers.are_plain(headers)  # as nearly every response
         if not self._cookies:
-            return headers
+            return [*headers, _VARY] if plain else _headers.with_vary(headers)
+        if any(session.options.secure for session, _, _ in self.opened.values()):
+            _advice.about_plain_http(self.environ)
+        if plain and cache_control:
+            ours = [("Set-Cookie", value) for value in self._cookies.values()]
+            return [*headers, _VARY, *ours, ("Cache-Control", cache_control)]
+        headers = _headers.with_vary(headers)
         headers, replaced = _headers.with_cookies(headers, self._cookies)
         for value in replaced:
             if value not in self._ours:
@@ -204,23 +207,21 @@ class Registry:
 
         :param last: nothing of this request will follow, so nothing may change at all.
         """
-        self.sealed, self.closed = True, self.closed or last
+        self.phase = _SEALED if last else max(self.phase, _LATE)
         for opened in self.opened.values():
             self._seal(opened)
 
     def release(self) -> None:
         """Nothing of this request will follow: let go of the environ, which holds this registry."""
-        environ = self.environ
-        self.closed, self.environ = True, {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}
-        self._released = True
-        if self.parent is not None and not self.parent.sealed:
+        environ, self.environ = self.environ, {}
+        self._header, self.phase = environ.get("HTTP_COOKIE", self._header), _SEALED
+        if self.parent is not None and self.parent.phase is _OPEN:
             environ[ENVIRON_KEY] = self.parent
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened
-        here = not session.is_new and session.adopted is None
-        late = here and not self.closed and getattr(store, "saves_late", False)
-        session.seal = _LATE if late else _SEALED
+        late = self.phase is _LATE and not session.is_new and session.adopted is None
+        session.seal = _LATE if late and getattr(store, "saves_late", False) else _SEALED
 
     def abandon(self) -> None:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
@@ -233,10 +234,6 @@ class Registry:
         """The body was closed: save again what has a record, tell of what changed too late. Never raises."""
         close(self.opened.values(), self._on_event, abandoned=self._abandoned)
         self.seal(last=True)
-
-
-def _no_others(name: str) -> Iterable[str]:  # noqa: ARG001
-    return ()
 
 
 def get_registry(where: Any) -> Registry:
@@ -259,10 +256,10 @@ def get_session(where: Any, name: str = "session") -> Session:
     :raises UnknownSessionError: no middleware wraps the application, or it has no store of this name.
     :raises BackendError: the store's backend failed.
     """
-    registry = _environ(where).get(ENVIRON_KEY)
+    registry: Registry | None = _environ(where).get(ENVIRON_KEY)
     if registry is None:
         raise UnknownSessionError(name, middleware=False)
-    return cast("Registry", registry)[name]
+    return registry[name]
 
 
 def _environ(where: Any) -> dict[str, Any]:

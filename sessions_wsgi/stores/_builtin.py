@@ -62,6 +62,10 @@ class BuiltinStore:
         if not callable(clock):
             raise ConfigError("'clock' must be a callable that returns seconds since the epoch", "clock")
         self._accept = Accept(accept, self.options, clock) if accept not in ((), []) else None
+        #: Tells the names of the cookies that may hold a session to take over; None: there are none.
+        self.other_cookies: Callable[[str], Iterable[str]] | None = (
+            None if self._accept is None else self._accept.cookies
+        )
         self._span, self._audience, self._clock = Span(self.lifetime), audience, clock
 
     # Without the middleware
@@ -83,10 +87,6 @@ class BuiltinStore:
 
     # The way in
 
-    def other_cookies(self, name: str) -> Iterable[str]:
-        """The names of the cookies that may hold a session to take over."""
-        return () if self._accept is None else self._accept.cookies(name)
-
     def open(self, name: str, texts: Sequence[str]) -> Session:
         """The session in the first good text, else a new one with the first text's fault in `rejected`."""
         now_ms = int(self._clock() * 1000)
@@ -105,8 +105,11 @@ class BuiltinStore:
                 if adopted is not None:
                     return adopted
         rejected = faults[0].reason if faults else None
-        session = Session(name, options=self.options, created_ms=now_ms, rejected=rejected, clock=self._clock)
-        session.muted = any(isinstance(fault, Replaced) for fault in faults)
+        session = Session(
+            name, None, self.options, None, now_ms, now_ms, True, None, None, rejected, self._clock
+        )
+        if faults:
+            session.muted = any(isinstance(fault, Replaced) for fault in faults)
         return session
 
     def _adopted(self, accept: Accept, name: str, texts: Sequence[str], now_ms: int) -> Session | None:
@@ -133,18 +136,8 @@ class BuiltinStore:
         """A session of what was loaded; `DecodeError` when its time is over."""
         created_ms, _, values, extras = loaded
         require_alive(self._span, created_ms, seen_ms, extras, now_ms)
-        return Session(
-            name,
-            values,
-            options=self.options,
-            extras=extras,
-            created_ms=created_ms,
-            seen_ms=seen_ms,
-            is_new=False,
-            origin=origin,
-            handle=handle,
-            clock=self._clock,
-        )
+        options, clock = self.options, self._clock
+        return Session(name, values, options, extras, created_ms, seen_ms, False, origin, handle, None, clock)
 
     # Who is signed in
 
