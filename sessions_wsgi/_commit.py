@@ -29,7 +29,11 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies,
     for each in opened:
         try:
             session, store, _ = each
-            finish = store.prepare(session) if _prepares(store) else partial(_commit_whole, store, session)
+            finish = (
+                store.prepare(session)
+                if hasattr(store, "prepare")
+                else partial(_commit_whole, store, session)
+            )
             if finish is not None:
                 planned.append((each, finish))
         except SessionsError as error:
@@ -49,7 +53,8 @@ def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event
             if text is not None:
                 age = session.max_age if session.cookie_age is None else session.cookie_age
                 cookies.append((cookie, set_cookie(cookie, text, session.options, age, session.now())))
-                cookies.extend(_retired(session))
+                if session.adopted is not None or session.old_cookie is not None:
+                    cookies.extend(_retired(session))
         except SessionsError as error:
             failures.append(error)
         report_notes(session, on_event)

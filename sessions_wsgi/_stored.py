@@ -13,6 +13,8 @@ from sessions_wsgi.errors import Event, EventKind, Reason, SessionSealedError
 # Stores pass everything by position: by name, a class costs half as much again to call.
 _DEFAULT = CookieOptions()
 
+_new_tuple = tuple.__new__
+
 State = Literal["clean", "changed", "destroyed"]
 
 
@@ -126,7 +128,9 @@ class Stored:
 
     def note(self, kind: EventKind, reason: str | None = None, *, handle: str | None = None) -> None:
         """Leave an event for the registry to report."""
-        self.notes = (*self.notes, Event(kind, self.name, handle or self.handle, reason))
+        # As Event(…), without the call of its own constructor: most notes are never looked at.
+        event = _new_tuple(Event, (kind, self.name, handle or self.handle, reason))
+        self.notes = (*self.notes, event)
 
     def _write(self) -> None:
         if self.seal is Seal.SEALED:

@@ -105,6 +105,8 @@ class Span:
 
     def touch_due(self, seen_ms: float, extras: dict[str, Any], now_ms: float) -> bool:
         """Whether an unchanged session should be marked as seen."""
+        if self.steady and not extras:
+            return False
         idle, after = self.idle_ms(extras), self._touch
         if idle is not None:  # never so late that an active visitor times out
             tenth = min(max(idle / 10, _MINUTE * 1000), _DAY * 1000)

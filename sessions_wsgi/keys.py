@@ -162,7 +162,7 @@ class KeyRing:
 
         :raises UsageError: each is too young or too old.
         """
-        key = self.sealing(now)
+        key = self.sealing(now) if self._dated else self.keys[0]
         if key is None:
             raise UsageError("'keys' holds no key that may seal now; add one without 'not_before'")
         return key

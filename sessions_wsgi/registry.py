@@ -182,8 +182,9 @@ class Registry:
         plain = _headers.are_plain(headers)  # as nearly every response
         if not self._cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
-        if any(session.options.secure for session, _, _ in self.opened.values()):
-            _advice.about_plain_http(self.environ)
+        for session, _, _ in self.opened.values():
+            if session.options.secure:
+                _advice.about_plain_http(self.environ)
         if plain and cache_control:
             ours = [("Set-Cookie", value) for value in self._cookies.values()]
             return [*headers, _VARY, *ours, ("Cache-Control", cache_control)]
@@ -256,7 +257,8 @@ def get_session(where: Any, name: str = "session") -> Session:
     :raises UnknownSessionError: no middleware wraps the application, or it has no store of this name.
     :raises BackendError: the store's backend failed.
     """
-    registry: Registry | None = _environ(where).get(ENVIRON_KEY)
+    environ = where if type(where) is dict else _environ(where)
+    registry: Registry | None = environ.get(ENVIRON_KEY)
     if registry is None:
         raise UnknownSessionError(name, middleware=False)
     return registry[name]
