@@ -99,7 +99,7 @@ class Foreign:
         )
 
     def _open(self, text: str) -> Found:
-        """What an authentic text holds; `DecodeError` says why not; all else that is raised is "unreadable"."""
+        """What an authentic text holds; `DecodeError` says why not; all else raised is "unreadable"."""
         raise NotImplementedError
 
     def _opened(self, text: str) -> Found:

@@ -24,14 +24,15 @@ Tags = Mapping[str, Callable[[Any], Any]]
 class FlaskImporter(Foreign):
     """Reads the cookies of Flask's `SecureCookieSessionInterface`.
 
-    Values have the types that Flask gave them, but for `Markup`, which comes as str. Flask's own keys
-    (``_permanent``, ``_flashes``) stay where they are: the Flask adapter uses them as Flask does.
+    Values have the types that Flask gave them, but for `Markup`, which comes as str. Flask's ``_permanent``
+    stays among them.
 
     :param secret_key: ``SECRET_KEY``, or a list of it and ``SECRET_KEY_FALLBACKS``.
     :param salt: for a site whose subclass changed it; `hashalg` likewise.
     :param tags: what to make of Flask's JSON tags, beside or in place of the usual: ``{" m": Markup}`` where
         the store's serializer has `Markup` registered, or a tag of one's own.
-    :param flashes: take ``_flashes`` over as this package's flashes: for a site that leaves Flask.
+    :param flashes: take ``_flashes`` over as this package's flashes, in the same categories (Flask's default
+        is ``"message"``); False: they stay among the values.
     :param options: see `ImportOptions`; `max_age`: what ``PERMANENT_SESSION_LIFETIME`` was.
     """
 
@@ -42,7 +43,7 @@ class FlaskImporter(Foreign):
         salt: str | bytes = "cookie-session",
         hashalg: str = "sha1",
         tags: Tags = MappingProxyType({}),
-        flashes: bool = False,
+        flashes: bool = True,
         **options: Unpack[ImportOptions],
     ) -> None:
         super().__init__(**options)
@@ -86,9 +87,8 @@ class FlaskImporter(Foreign):
 
     @staticmethod
     def _taken(values: dict[str, Any]) -> list[tuple[str, Any]]:
-        """The flashes, which are among the values no more; Flask's category "message" is ours of no name."""
-        flashes = [(str(category), message) for category, message in values.pop("_flashes", ())]
-        return [("" if category == "message" else category, message) for category, message in flashes]
+        """The flashes, which are among the values no more."""
+        return [(str(category), message) for category, message in values.pop("_flashes", ())]
 
 
 def _unpacked(payload: bytes) -> bytes:
