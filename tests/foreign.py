@@ -8,6 +8,7 @@ import hmac
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
@@ -111,8 +112,6 @@ class Library(NamedTuple):
 
 
 def _gorilla_now(values: Any) -> str:
-    import time
-
     return gorilla_cookie(json.dumps(values).encode(), time.time())
 
 
