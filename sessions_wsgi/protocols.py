@@ -38,19 +38,25 @@ class Imported(NamedTuple):
     """What an importer read."""
 
     values: Mapping[Any, Any]
-    #: When the foreign text was made, seconds since the epoch.
+    #: When the session began, or the foreign text was made if only that is known; seconds since the epoch.
     created: float
     #: Category and value of each message.
     flashes: Sequence[tuple[str, Any]] = ()
     #: Who is signed in; nobody, unless the application said how to tell.
     principal: str | None = None
+    #: When the visitor was last seen, if that is later than `created`; it counts for the lifetime's `idle`.
+    last_seen: float | None = None
 
     def __repr__(self) -> str:  # data must not reach a traceback
         return f"<Imported, {len(self.values)} keys>"
 
 
 class Importer(Protocol):
-    """Reads the cookies of another library, so that changing to this one logs nobody out."""
+    """Reads the cookies of another library, so that changing to this one logs nobody out.
+
+    An attribute `cookie` names the foreign cookie where its name differs from the session's; an attribute
+    `options` holds the `CookieOptions` to delete it with, where they differ from the store's.
+    """
 
     def read(self, text: str, now: float) -> Imported:
         """The session in a foreign text.

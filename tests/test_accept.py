@@ -748,6 +748,7 @@ class Fake:
 
     def __init__(self, by: str = "fake", cookie: str | None = None) -> None:
         self.by, self.cookie = by, cookie
+        self.options: CookieOptions | None = None
         self.asked: list[tuple[str, float]] = []
 
     def read(self, text: str, now: float) -> Imported:
@@ -762,8 +763,15 @@ class Fake:
         return Imported(values, found.pop("created", now), **found)
 
 
-def fake_text(created: float = NOW, flashes: Any = (), principal: str | None = None, **values: Any) -> str:
+def fake_text(
+    created: float = NOW,
+    flashes: Any = (),
+    principal: str | None = None,
+    last_seen: float | None = None,
+    **values: Any,
+) -> str:
     content = {"values": values, "created": created, "flashes": flashes, "principal": principal}
+    content["last_seen"] = last_seen
     return "fake-" + json.dumps(content).encode().hex()
 
 
@@ -857,6 +865,25 @@ def test_the_cookie_of_an_importer_is_deleted(importing: Callable[..., Any], act
     (deletion,) = [text for text in answer.sent if text.startswith("foreign=;")]
     assert {"Max-Age=0", "Path=/shop", "Domain=example.com"} <= set(deletion.split("; "))
     assert "foreign" not in browser.jar
+
+
+def test_the_cookie_of_an_importer_is_deleted_with_its_own_attributes(importing: Callable[..., Any]) -> None:
+    """Where the importer knows them: a browser keeps a cookie of another Domain or Path."""
+    importer = Fake(cookie="foreign")
+    importer.options = CookieOptions(path="/old", domain="example.com")
+    answer = arrives(importing(importer), fake_text(a=1), "foreign").visit()
+    (deletion,) = [text for text in answer.sent if text.startswith("foreign=;")]
+    assert {"Path=/old", "Domain=example.com"} <= set(deletion.split("; "))
+
+
+def test_an_imported_session_was_last_seen_when_the_importer_says(importing: Callable[..., Any]) -> None:
+    """Who was active a minute ago is not idle, however long ago the session began."""
+    store = importing(Fake(), lifetime=Lifetime(absolute=DAY, idle=HOUR))
+    seen: list[datetime] = []
+    browser = arrives(store, fake_text(NOW - 5 * HOUR, last_seen=NOW - MINUTE))
+    assert not browser.visit(lambda session: seen.append(session.last_seen)).session.is_new
+    assert seen == [datetime.fromtimestamp(NOW - MINUTE, UTC)]
+    assert arrives(store, fake_text(NOW - 5 * HOUR, last_seen=NOW - HOUR)).visit().session.is_new
 
 
 def test_an_importer_without_a_name_reads_the_session_s_cookie(importing: Callable[..., Any]) -> None:

@@ -78,7 +78,10 @@ class Accept:
             extras.update(principal=found.principal, authenticated_ms=int(found.created * 1000))
         if self._options.max_age is not None:
             extras["max_age"] = self._options.max_age
-        return self._session(name, dict(found.values), extras, int(found.created * 1000))
+        session = self._session(name, dict(found.values), extras, int(found.created * 1000))
+        if found.last_seen is not None:
+            session.seen_ms = max(session.created_ms, int(found.last_seen * 1000))
+        return session
 
     def _session(self, name: str, values: dict[Any, Any], extras: dict[str, Any], created_ms: int) -> Session:
         return Session(
@@ -94,8 +97,7 @@ class Accept:
     def _retire(self, session: Session, entry: Any, name: str) -> None:
         cookie = self._cookie(entry, name)
         if cookie != self._options.cookie_name(name):
-            options = entry.options if hasattr(entry, "open") else self._options
-            session.old_cookie = (cookie, options)
+            session.old_cookie = (cookie, getattr(entry, "options", None) or self._options)
 
     def _cookie(self, entry: Any, name: str) -> str:
         if hasattr(entry, "open"):
