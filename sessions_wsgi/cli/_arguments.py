@@ -24,6 +24,9 @@ _URL = "as for store_from_url; env:NAME takes it from an environment variable, f
 def parse(argv: Sequence[str]) -> Namespace:
     """The arguments, read; `run` is the function of the sub-command."""
     made, commands = _parser()
+    given = next((name for word in argv if (name := word.partition("=")[0]) in _SECRETS), None)
+    if given is not None:
+        made.error(f"there is no {given}: all users would see it; use --keys-file, or the environment")
     word = next((word for word in argv if not word.startswith("-")), None)
     if word is not None and word not in commands:
         close = get_close_matches(word, commands, n=1)
@@ -58,8 +61,6 @@ class Parser(ArgumentParser):
         name = next((name for name in names if _OPTION.fullmatch(name)), None)
         if name is None:
             self.error("too many arguments; quote what holds blanks")
-        if name in _SECRETS:
-            self.error(f"there is no {name}: all users see it; --keys-file FILE, or the environment")
         self.error(f"unknown option {name!r}{nearest(name, self.options)}")
 
 

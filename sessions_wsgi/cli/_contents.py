@@ -54,6 +54,8 @@ def contents(data: bytes) -> Contents | None:
 def _of_json(data: bytes) -> Contents:
     version, created, seen, values, extras = _json.loads(data)
     _require_times(version, created, seen)
+    if type(values) is not dict or type(extras) is not dict:
+        raise ValueError("not a dict")
     items = [_json_item(key, {key: value}) for key, value in values.items()]
     if extras.get("flashes"):
         items.append(_json_item(_FLASHES, {"flashes": extras["flashes"]}))
