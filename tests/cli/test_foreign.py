@@ -1,4 +1,4 @@
-"""Cookies of other libraries, made by the real ones, are told as theirs; what is random is told as nobody's."""
+"""Cookies of other libraries are told as theirs, and what is random as nobody's."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ def test_a_label_cannot_command_the_terminal(cli: Cli, keys: Key) -> None:
         "set-cookie:session={}",
         "Cookie: session={}",
         "a=b; session={}; c=d",
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: session={}; Path=/\r\nVary: Cookie\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nVary: Cookie\r\nSet-Cookie: session={}; Path=/\r\nX: y\r\n\r\n",
     ],
 )
 def test_a_cookie_is_found_wherever_it_stands(cli: Cli, keys: Key, form: str) -> None:

@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from shell import Done, cookie
 
-from sessions_wsgi import CookieStore, Key, SQLiteStore
+from sessions_wsgi import CookieStore, SQLiteStore
 from sessions_wsgi.cli import _output, main
 from sessions_wsgi.cli._output import Output, Table, printable, span
 
@@ -64,7 +65,7 @@ def test_keys_and_values_are_in_no_output(cli: Cli, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SESSION_KEYS", SECRET)
     text = cookie(CookieStore(SECRET), principal="ada-lovelace")
     for arguments in ((), ("--json",)):
-        done = cli("inspect", *arguments, text, now=None or __import__("time").time())
+        done = cli("inspect", *arguments, text, now=time.time())
         for secret in (SECRET, text, "apple", "ada-lovelace"):
             assert secret not in done.out + done.err
 
@@ -235,13 +236,20 @@ def test_tables_on_a_terminal_without_rich_are_plain(monkeypatch: pytest.MonkeyP
     assert terminal.getvalue() == "KEY   BYTES\ncart  17\n"
 
 
-def test_it_works_where_rich_is_not_installed(shell: Cli, tmp_path: Path, url: str) -> None:
-    (tmp_path / "rich.py").write_text("raise ImportError")
-    code = "import sys; sys.modules['rich'] = None; from sessions_wsgi.cli import main; sys.exit(main())"
+def test_it_works_on_a_terminal_where_rich_is_not_installed(environment: dict[str, str], url: str) -> None:
+    code = (
+        "import sys; sys.modules['rich'] = None; sys.stdout.isatty = lambda: True;"
+        "from sessions_wsgi.cli import main; sys.exit(main())"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code, "list", url, "ada"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, "list", url, "ada"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("HANDLE")
 
 
 def test_progress_on_a_terminal_without_rich_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
