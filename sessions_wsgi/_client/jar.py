@@ -31,7 +31,7 @@ class Jar:
         return iter(tuple(self._cookies.values()))
 
     def __len__(self) -> int:
-        return len(tuple(self))
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"<Jar of {[cookie.name for cookie in self]}>"

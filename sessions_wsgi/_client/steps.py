@@ -13,6 +13,7 @@ from sessions_wsgi.errors import UsageError
 
 Fields = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
+_FORM = "application/x-www-form-urlencoded"
 _AS_GET = {301: ("POST",), 302: ("POST",), 303: ("POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -55,13 +56,21 @@ def first(method: str, url: str, options: RequestOptions) -> Step:
         raise UsageError("a request has one body: 'form', 'json' or 'body'")
     if "params" in options:
         url += ("&" if urlsplit(url).query else "?") + urlencode(_pairs(options["params"]), doseq=True)
-    form = {"POST": _pairs(options["form"])} if "form" in options else {}
-    request = Request.blank(url, method=method, headers=dict(options.get("headers", {})), **form)
+    request = Request.blank(url, headers=dict(options.get("headers", {})), **_form(options))
+    request.method = method
     if "json" in options:
         request.content_type, request.json = "application/json", options["json"]
     if "body" in options:
         request.body = options["body"]
     return Step(method, url, _plain(request), request.body)
+
+
+def _form(options: RequestOptions) -> dict[str, Any]:
+    if "form" not in options:
+        return {}
+    fields = _pairs(options["form"])
+    has_files = any(isinstance(value, tuple) for _, value in fields)
+    return {"POST": fields, "content_type": "multipart/form-data" if has_files else _FORM}
 
 
 def _pairs(fields: Fields) -> list[tuple[str, Any]]:
@@ -81,7 +90,8 @@ def following(step: Step, response: Response) -> Step | None:
     url = urljoin(step.url, location).partition("#")[0]
     if urlsplit(url).scheme not in {"http", "https"} or place(url).host != place(step.url).host:
         return None
-    kept, method, body = ("HTTP_", "CONTENT_"), step.method, step.body
+    kept: tuple[str, ...] = ("HTTP_", "CONTENT_")
+    method, body = step.method, step.body
     if method in _AS_GET.get(response.status_int, ()):
         kept, method, body = ("HTTP_",), "GET", b""
     moved = _plain(Request.blank(url, method=method))
