@@ -1,0 +1,1 @@
+"""The browser for tests: `sessions_wsgi.testing.Client`."""
