@@ -53,7 +53,8 @@ def current_store() -> Any:
 def _made() -> Any:
     for name in dir(settings):
         if name.startswith("SESSIONS_WSGI_") and name not in _SETTINGS:
-            raise ConfigError(f"unknown setting {name!r}{nearest(name, _SETTINGS)}", name)
+            near = nearest(name, map(str.lower, _SETTINGS), str.upper)
+            raise ConfigError(f"unknown setting {name!r}{near}", name)
     given = {name: getattr(settings, name) for name in _SETTINGS if getattr(settings, name, None) is not None}
     chosen = given.pop("SESSIONS_WSGI_STORE", "cookie:")
     if isinstance(chosen, str):

@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
+from sessions_wsgi.cookies import MAX_SECONDS
 from sessions_wsgi.errors import report
 from sessions_wsgi.ext._django_settings import current_store
 from sessions_wsgi.session import Session
@@ -106,15 +107,13 @@ class SessionStore(SessionBase):
             if self.exists(self.session_key):
                 raise CreateError
             return self.create()
-        values = self._get_session()
-        inner = self._current()
+        values, inner = self._get_session(), self._current()
         if inner is None:
             raise UpdateError
         return self._write(inner, values)
 
     def cycle_key(self) -> None:
-        values = self._session
-        inner = self._current()
+        values, inner = self._session, self._current()
         try:
             if inner is None:
                 return self.create()
@@ -131,6 +130,8 @@ class SessionStore(SessionBase):
 
     def delete(self, session_key: str | None = None) -> None:
         key = self.session_key if session_key is None else session_key
+        if key is None:
+            return
         inner = self._open(key)
         if not inner.is_new:
             inner.destroy()
@@ -162,7 +163,8 @@ class SessionStore(SessionBase):
         :raises UpdateError: another request ended the session.
         """
         inner.stored_values = values
-        inner.max_age = max(1, self.get_expiry_age())  # `_is_over` knows what has passed already
+        # `_is_over` knows what has passed already.
+        inner.max_age = min(max(1, self.get_expiry_age()), MAX_SECONDS)
         inner.mark_changed()
         inner.resend = True  # a save prolongs, changed or not
         text = current_store().commit(inner)
