@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -697,6 +698,14 @@ def test_to_delete_nothing_is_no_error(make: type[Any], key: str | None) -> None
 
 
 @each(ON_SERVERS)
+def test_to_delete_what_was_never_saved_keeps_it(make: type[Any]) -> None:
+    session = make()
+    session["a"] = 1
+    session.delete()
+    assert session["a"] == 1
+
+
+@each(ON_SERVERS)
 def test_flush_ends_the_record_and_forgets_the_key(stored: Any) -> None:
     key = stored.session_key
     stored.flush()
@@ -884,11 +893,11 @@ def test_a_span_counts_from_the_last_save(clocked: ManualClock) -> None:
 
 
 def test_so_does_a_save_that_changed_nothing(clocked: ManualClock) -> None:
-    session = written(a=1, _session_expiry=60)
-    clocked.advance(59)
+    session = written(a=1)
+    clocked.advance(3600)
     later = SessionStore(session.session_key)
     later.save()
-    clocked.advance(59)
+    clocked.advance(FORTNIGHT - 1)
     assert SessionStore(later.session_key)["a"] == 1
 
 
@@ -911,8 +920,19 @@ def test_a_longer_expiry_than_the_settings_is_kept(clocked: ManualClock) -> None
     assert SessionStore(session.session_key)["a"] == 1
 
 
+@pytest.mark.parametrize("days", [100, 399])
+def test_the_store_of_a_url_lets_django_decide(days: int) -> None:
+    with with_store("memory:"):
+        session = SessionStore()
+        session.set_expiry(days * 24 * 3600)
+        session.save()
+        record = _django_settings.current_store().backend.load(session._inner.handle)
+        left = record.expires - datetime.now(UTC).timestamp()
+        assert abs(left - days * 24 * 3600) < 120
+
+
 @each(["db", "file", *STORES[1:]])
-def test_clearsessions_removes_what_is_over(make: type[Any], stored: Any) -> None:
+def test_clearsessions_keeps_what_is_alive(make: type[Any], stored: Any) -> None:
     call_command("clearsessions")
     assert stored.exists(stored.session_key)
 
@@ -1176,6 +1196,30 @@ def test_a_key_that_was_taken_over_is_deleted_with_its_record() -> None:
     with with_store(ServerStore(MemoryBackend(), OTHER_KEY, accept=[old])):
         SessionStore().delete(before.session_key)
     assert old.open("sessionid", [before.session_key]).is_new
+
+
+# The page of the documentation
+
+PAGE = (Path(__file__).parents[2] / "docs" / "django.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("engine", ["db"], indirect=True)
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_the_settings_of_the_page_work(
+    client: Client, ada: Any, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SESSION_KEYS", KEY)
+    names: dict[str, Any] = {}
+    exec("import os\n" + BLOCKS[number], names)
+    values = {name: value for name, value in names.items() if name.isupper()}
+    sign_in(client)
+    with override_settings(**{"SESSION_ENGINE": OURS} | values):
+        client = same_visitor(client)
+        assert client.get("/members").status_code == (200 if "SESSIONS_WSGI_ACCEPT" in values else 302)
+        sign_in(client)
+        assert client.get("/members").content == b"members only"
 
 
 # Stores of other authors
