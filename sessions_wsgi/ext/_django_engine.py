@@ -1,0 +1,51 @@
+"""Visitors whose sessions another engine of Django keeps are not logged out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.module_loading import import_string
+
+from sessions_wsgi.cookies import CookieOptions
+from sessions_wsgi.errors import ConfigError
+from sessions_wsgi.session import Session
+
+
+class Engine:
+    """An engine of Django as a store to `accept`: its sessions are taken over, and end there.
+
+    Not for signed cookies: nothing would end their copies. `DjangoImporter` takes those, with an end date.
+
+    :param path: of the engine, as a `SESSION_ENGINE`.
+    :raises ConfigError: there is none, or it is of signed cookies.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.options = CookieOptions()
+        if path.endswith("signed_cookies"):
+            raise _refused("must not hold the engine of signed cookies: use DjangoImporter(…, until=…)")
+        try:
+            self._sessions = import_string(f"{path}.SessionStore")
+        except ImportError as error:
+            raise _refused(f"must hold engines of Django, importers or stores (got {path!r})") from error
+
+    def open(self, name: str, texts: Sequence[str]) -> Session:
+        for text in texts:
+            old = self._sessions(text)
+            values: dict[Any, Any] = old.load() if old.session_key else {}
+            if old.session_key and values:
+                return Session(name, dict(values), options=self.options, is_new=False, origin=text)
+        return Session(name, options=self.options)
+
+    def commit(self, session: Session) -> str | None:
+        """Carry out an end; nothing else ever comes here."""
+        if session.ended is None:
+            return None
+        self._sessions().delete(session.ended)
+        session.committed(stored=False)
+        return ""
+
+
+def _refused(rule: str) -> ConfigError:
+    return ConfigError(f"'accept' {rule}", "accept")
