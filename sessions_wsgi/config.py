@@ -206,9 +206,8 @@ def _by_session(given: Mapping[str, str], named: Named) -> tuple[dict[str, str],
         elif has_name:
             raise _texts.unknown(option, named, [f"{name}.{each}" for each in _texts.STORE])
         else:
-            hint = (
-                f"; a session of its own begins with {named(f'{name}.url')!r}" if rest in _texts.STORE else ""
-            )
+            is_name = name not in _GROUPS and rest in _texts.STORE
+            hint = f" (a session of its own begins with {named(f'{name}.url')!r})" if is_name else ""
             raise _texts.unknown(option, named, _UNNAMED, hint)
     return own, groups
 

@@ -326,7 +326,7 @@ def test_pyramid_checks_the_tokens(factory: Any, policy: Any) -> None:
     assert site.post("/view", {"csrf_token": token}).text == "True"
     assert site.post("/view", headers={"X-CSRF-Token": token}).text == "True"
     assert site.post("/view", {"csrf_token": token[:-1]}).text == "False"
-    assert site.post("/view", {"csrf_token": "\N{SNOWMAN}"}).text == "False"
+    assert site.post("/view", {"csrf_token": "\N{LATIN SMALL LETTER A WITH DIAERESIS}"}).text == "False"
 
 
 @ours
@@ -664,7 +664,7 @@ def test_a_cookie_that_grew_too_large_reaches_the_server() -> None:
         return ok()
 
     for name in ("Pyramid's own", "signed"):
-        with pytest.raises(ValueError, match="too long|more than the 4096"):
+        with pytest.raises(ValueError, match=r"too long|more than the 4096"):
             serve(FACTORIES[name](), view=view).get("/view")
 
 
