@@ -16,24 +16,27 @@ URL                store
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sessions_wsgi import _texts
+from sessions_wsgi._texts import Named
 from sessions_wsgi._urls import kind_of, nearest, nothing_more, scheme_of
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.keys import Keys
-from sessions_wsgi.serializers import CBORSerializer, JSONSerializer
+from sessions_wsgi.middleware import SessionMiddleware
+from sessions_wsgi.protocols import Store
 from sessions_wsgi.stores import CookieStore, ServerStore
 from sessions_wsgi.stores._builtin import CommonOptions
 from sessions_wsgi.stores.embedded import SWEEP_EVERY
 
-_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 
 def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | ServerStore:
@@ -77,11 +80,11 @@ def backend_from_url(url: str, **options: Any) -> Backend:
 def store_from_settings(settings: Mapping[str, str], prefix: str = "sessions.") -> CookieStore | ServerStore:
     """The store that settings describe: ``sessions.url``, ``sessions.keys``, ``sessions.cookie.secure`` …
 
-    :param settings: those that do not begin with `prefix` are not looked at.
+    :param settings: those that do not begin with `prefix` are not looked at, nor are the options of the
+        middleware: one set of settings serves a site and a job that purges its store.
     :raises ConfigError: a setting is unknown or its value wrong; `option` is its name.
     """
-    given = {name.removeprefix(prefix): text for name, text in settings.items() if name.startswith(prefix)}
-    return _store(given, lambda option: prefix + option)
+    return _store(_of_store(stripped(settings, prefix)), lambda option: prefix + option)
 
 
 def store_from_env(
@@ -91,15 +94,8 @@ def store_from_env(
 
     :raises ConfigError: a variable with this prefix is unknown or its value wrong.
     """
-    names = {_variable(option): option for option in _OPTIONS}
-    environ = os.environ if environ is None else environ
-    found = {name.removeprefix(prefix): text for name, text in environ.items() if name.startswith(prefix)}
-    given = {names.get(name, name): text for name, text in found.items()}
-    return _store(given, lambda option: prefix + _variable(option))
-
-
-def _variable(option: str) -> str:
-    return option.replace(".", "_").upper()
+    given = _variables(environ, prefix, _UNNAMED)
+    return _store(_of_store(given), lambda option: prefix + _variable(option))
 
 
 _COMMON = frozenset({*CommonOptions.__annotations__, "encrypt"})
@@ -111,79 +107,139 @@ def _require_known(options: Mapping[str, Any], known: frozenset[str]) -> None:
             raise ConfigError(f"this store has no option {name!r}{nearest(name, known)}", name)
 
 
-# Options from strings: one table
+def middleware_from_settings(
+    app: WSGIApplication, settings: Mapping[str, str], prefix: str = "sessions."
+) -> SessionMiddleware:
+    """The application behind the middleware that settings describe: the options of `store_from_settings`
+    and ``sessions.name``, ``sessions.cache_control``, ``sessions.save_on_error`` and so on.
+
+    Of several sessions each has its options under its name: ``sessions.cart.url``.
+
+    :raises ConfigError: as `store_from_settings`.
+    """
+    return middleware_maker(stripped(settings, prefix), lambda option: prefix + option)(app)
 
 
-def _flag(text: str) -> bool:
-    if text.strip().lower() not in _TRUE | _FALSE:
-        raise ValueError("must be true or false")
-    return text.strip().lower() in _TRUE
+def middleware_from_env(
+    app: WSGIApplication, prefix: str = "SESSIONS_", environ: Mapping[str, str] | None = None
+) -> SessionMiddleware:
+    """The application behind the middleware that environment variables describe: the one session of
+    `store_from_env` with ``SESSIONS_NAME``, ``SESSIONS_CACHE_CONTROL``, ``SESSIONS_SAVE_ON_ERROR`` and so on.
+
+    :raises ConfigError: as `store_from_env`.
+    """
+    given = _variables(environ, prefix, _UNNAMED)
+    return middleware_maker(given, lambda option: prefix + _variable(option))(app)
 
 
-def _duration(text: str) -> float | None:
-    """Seconds; a unit may follow: 90s, 15m, 12h, 30d, 2w. "none" is None."""
-    text = text.strip().lower()
-    if text == "none":
-        return None
-    number = text.rstrip("smhdw ")
-    try:
-        return float(number) * _UNITS[text[len(number) :].strip()]
-    except (ValueError, KeyError):
-        raise ValueError("must be seconds, or a number and a unit as in 90s, 15m, 12h, 30d") from None
+# Settings
 
 
-def _wait(text: str) -> float:
-    seconds = _duration(text)
-    if seconds is None:
-        raise ValueError("must be a number of seconds")
-    return seconds
+def stripped(settings: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The settings with this prefix, without it."""
+    return {name.removeprefix(prefix): text for name, text in settings.items() if name.startswith(prefix)}
 
 
-def _count(text: str) -> int | None:
-    if text.strip().lower() == "none":
-        return None
-    if not text.strip().isdecimal():
-        raise ValueError("must be a whole number, or none")
-    return int(text)
+def _of_store(given: Mapping[str, str]) -> dict[str, str]:
+    return {option: text for option, text in given.items() if option not in _texts.MIDDLEWARE}
 
 
-def _serializer(text: str) -> Any:
-    made = {"cbor": CBORSerializer, "json": JSONSerializer}.get(text.strip().lower())
-    if made is None:
-        raise ValueError("must be cbor or json")
-    return made()
+def _variables(environ: Mapping[str, str] | None, prefix: str, known: Iterable[str]) -> dict[str, str]:
+    """The environment variables with this prefix, by the options that they stand for."""
+    names = {_variable(option): option for option in known}
+    found = stripped(os.environ if environ is None else environ, prefix)
+    return {names.get(name, name): text for name, text in found.items()}
 
 
-_OPTIONS: dict[str, Callable[[str], Any]] = {
-    "url": str.strip,
-    "keys": str,
-    "encrypt": _flag,
-    "audience": str,
-    "serializer": _serializer,
-    "revocations": str.strip,
-    "conflict": str.strip,
-    "durability": str.strip,
-    "sweep_every": _count,
-    "max_bytes": _count,
-    "timeout": _wait,
-    "prefix": str,
-    "table": str.strip,
-    "cookie.path": str.strip,
-    "cookie.domain": str.strip,
-    "cookie.max_age": _duration,
-    "cookie.secure": _flag,
-    "cookie.httponly": _flag,
-    "cookie.samesite": str.strip,
-    "cookie.partitioned": _flag,
-    "cookie.prefix": str.strip,
-    "lifetime.absolute": _duration,
-    "lifetime.idle": _duration,
-    "lifetime.touch_after": _duration,
-}
+def _variable(option: str) -> str:
+    return option.replace(".", "_").upper()
 
 
-def _store(given: Mapping[str, str], named: Callable[[str], str]) -> CookieStore | ServerStore:
-    values = {option: _value(option, text, named) for option, text in given.items()}
+# Several sessions
+
+_UNNAMED = {**_texts.STORE, **_texts.MIDDLEWARE}
+_GROUPS = frozenset({"cookie", "lifetime"})
+
+
+def middleware_maker(
+    given: Mapping[str, str], named: Named
+) -> Callable[[WSGIApplication], SessionMiddleware]:
+    """What puts an application behind the middleware that these options describe.
+
+    An option that bears no session's name is of the session ``name``; those that every store has are of all.
+
+    :raises ConfigError: an option is unknown or its value wrong.
+    """
+    own, groups = _by_session(given, named)
+    texts = {option: own.pop(option) for option in _texts.MIDDLEWARE if option in own}
+    options = {option: _texts.value(option, text, named, _UNNAMED) for option, text in texts.items()}
+    first = options.pop("name", "session")
+    stores: dict[str, Store] = {}
+    if "url" in own or not groups:
+        stores[first] = _store_called(first, own, named, "name")
+    else:
+        _require_shared([*own, *({"name"} & texts.keys())], next(iter(groups)), named)
+    if groups.keys() & stores.keys():
+        raise ConfigError(f"{named('name')!r} is also that of a session with its own options", named("name"))
+    shared = {option: text for option, text in own.items() if option in _texts.SHARED}
+    for name, group in groups.items():
+        of_group = partial(_in_session, name, group, named)
+        stores[name] = _store_called(name, {**shared, **group}, of_group, "url")
+
+    def wrapped(app: WSGIApplication) -> SessionMiddleware:
+        with _told_as(lambda wrong: named(wrong) if wrong in texts else wrong):
+            return SessionMiddleware(app, stores, **options)
+
+    return wrapped
+
+
+def _by_session(given: Mapping[str, str], named: Named) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    own: dict[str, str] = {}
+    groups: dict[str, dict[str, str]] = {}
+    for option, text in given.items():
+        name, _, rest = option.partition(".")
+        has_name = f"{name}.url" in given and name not in _GROUPS
+        if option in _UNNAMED:
+            own[option] = text
+        elif has_name and rest in _texts.STORE:
+            groups.setdefault(name, {})[rest] = text
+        elif has_name:
+            raise _texts.unknown(option, named, [f"{name}.{each}" for each in _texts.STORE])
+        else:
+            is_name = name not in _GROUPS and rest in _texts.STORE
+            hint = f" (a session of its own begins with {named(f'{name}.url')!r})" if is_name else ""
+            raise _texts.unknown(option, named, _UNNAMED, hint)
+    return own, groups
+
+
+def _require_shared(options: Iterable[str], name: str, named: Named) -> None:
+    for option in options:
+        if option not in _texts.SHARED:
+            fix = "" if option == "name" else f", or call it {named(f'{name}.{option}')!r}"
+            raise ConfigError(
+                f"{named(option)!r} has no {named('url')!r} to go with: set that{fix}", named(option)
+            )
+
+
+def _store_called(
+    name: str, given: Mapping[str, str], named: Named, called_by: str
+) -> CookieStore | ServerStore:
+    store = _store(given, named)
+    with _told_as(lambda wrong: named(called_by if wrong == "name" else wrong)):
+        store.options.cookie_name(name)
+    return store
+
+
+def _in_session(name: str, group: Mapping[str, str], named: Named, option: str) -> str:
+    """An option as it was set, be it for this session or for all."""
+    return named(option if option in _texts.SHARED and option not in group else f"{name}.{option}")
+
+
+# One store
+
+
+def _store(given: Mapping[str, str], named: Named) -> CookieStore | ServerStore:
+    values = {option: _texts.value(option, text, named, _texts.STORE) for option, text in given.items()}
     for option in ("url", "keys"):
         if option not in values:
             raise ConfigError(f"{named(option)!r} must be set", named(option))
@@ -197,29 +253,15 @@ def _store(given: Mapping[str, str], named: Callable[[str], str]) -> CookieStore
         return store_from_url(values.pop("url"), values.pop("keys"), **values)
 
 
-def _in_group(group: str, named: Callable[[str], str], option: str) -> str:
+def _in_group(group: str, named: Named, option: str) -> str:
     return named(f"{group}.{option}")
 
 
 @contextmanager
-def _told_as(name: Callable[[str], str]) -> Iterator[None]:
+def _told_as(name: Named) -> Iterator[None]:
     """Name the option of a `ConfigError` as it was set."""
     try:
         yield
     except ConfigError as error:
         option = error.option or ""
         raise ConfigError(str(error).replace(repr(option), repr(name(option)), 1), name(option)) from None
-
-
-def _value(option: str, text: str, named: Callable[[str], str]) -> Any:
-    read = _OPTIONS.get(option)
-    if read is None:
-        raise ConfigError(
-            f"unknown setting {named(option)!r}{nearest(option, _OPTIONS, named)}", named(option)
-        )
-    if not isinstance(text, str):
-        raise ConfigError(f"{named(option)!r} must be a str (got {type(text).__name__})", named(option))
-    try:
-        return read(text)
-    except ValueError as error:
-        raise ConfigError(f"{named(option)!r} {error}", named(option)) from None

@@ -20,7 +20,7 @@ LAYERS = [
     {"codecs", "envelope"},
     {"protocols", "_commit", "registry"},
     {"stores"},
-    {"importers", "config", "_exchange", "middleware"},
+    {"importers", "_texts", "config", "_exchange", "middleware"},
     {"ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
     {"__init__", "__main__"},
 ]
