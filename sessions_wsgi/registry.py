@@ -128,6 +128,11 @@ class Registry:
         return f"<Registry of {sorted(self.stores)}, open {sorted(self.opened)}>"
 
     @property
+    def sealed(self) -> bool:
+        """Whether the headers have left."""
+        return self.phase is not _OPEN
+
+    @property
     def request(self) -> Any:
         """The WebOb request, made on first use."""
         if self._request is None and self.phase is _SEALED:

@@ -16,6 +16,7 @@ from sessions_wsgi.serializers import CBORSerializer, Serializer
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._accept import Accept, Accepted
 from sessions_wsgi.stores._ended import Replaced
+from sessions_wsgi.stores._origin import Renewed
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
 
 _BATCH = 200
@@ -108,8 +109,10 @@ class BuiltinStore:
         session = Session(
             name, None, self.options, None, now_ms, now_ms, True, None, None, rejected, self._clock
         )
-        if faults:
-            session.muted = any(isinstance(fault, Replaced) for fault in faults)
+        for fault in faults:
+            if isinstance(fault, Replaced):
+                session.muted = True
+                session.origin = Renewed(fault.successor) if fault.successor else None
         return session
 
     def _adopted(self, accept: Accept, name: str, texts: Sequence[str], now_ms: int) -> Session | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.envelope import Ended
 from sessions_wsgi.errors import ConfigError, DecodeError
-from sessions_wsgi.stores._ended import REPLACED_SECONDS, Replaced
+from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._records import record_key
+from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS
 
 _DESTROYED, _REPLACED = b"destroyed", b"replaced"
 
@@ -38,7 +39,7 @@ class DenyList:
         if record is None:
             return
         kind, _, moment = record.data.partition(b" ")
-        if kind == _REPLACED and now < float(moment) + REPLACED_SECONDS:
+        if kind == _REPLACED and now < float(moment) + REMEMBERED_SECONDS:
             raise Replaced
         raise Ended("revoked")
 

@@ -30,6 +30,12 @@ class Origin(NamedTuple):
         return f"<Origin {self.key}>"
 
 
+class Renewed(NamedTuple):
+    """Where a session lives on whose old id came: only a log-out may follow."""
+
+    key: str
+
+
 def noted(session: Session) -> tuple[str | None, float | None]:
     """What a list of its principal's sessions says of it."""
     return session.label, session.max_age

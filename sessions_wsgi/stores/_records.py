@@ -15,8 +15,6 @@ from sessions_wsgi.errors import DecodeError
 from sessions_wsgi.keys import Key, KeyRing
 
 ID_BYTES = 32
-#: A record that another request replaced. No envelope is one byte long.
-TOMBSTONE = b"\x00"
 
 _NONCE_BYTES = 12
 _LABEL = b"sessions_wsgi/record/1"

@@ -17,9 +17,9 @@ from sessions_wsgi.envelope import Span
 from sessions_wsgi.errors import BackendError, DecodeError
 from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._ended import REPLACED_SECONDS
-from sessions_wsgi.stores._origin import Origin, noted
-from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, Records, record_key
+from sessions_wsgi.stores._origin import Origin, Renewed, noted
+from sessions_wsgi.stores._records import ID_BYTES, Records, record_key
+from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS, end, successor_in, tombstone
 from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Merged, Side, changes, merge
 from sessions_wsgi.stores.revocation import Principals
 
@@ -57,46 +57,43 @@ class Writer:
         return envelope.unchanged(session, self._serializer, origin.data, origin.seen_ms, data)
 
     def drop(self, session: Session) -> bool:
-        """Delete the record of what was destroyed; a request that still holds it finds it gone.
+        """End what was destroyed; a request that still holds it finds it gone. False: it had ended before.
 
-        :raises BackendError: it could not be deleted, and may live on.
+        :raises BackendError: it could not be ended, and may live on.
         """
-        ended: Origin | None = session.ended
-        was_there = False
-        if ended is not None:
-            was_there = self._backend.delete(ended.key)
+        ended: Origin | Renewed | None = session.ended
+        if ended is None:
+            return False
+        version = ended.version if isinstance(ended, Origin) else None
+        was_there = end(self._backend, ended.key, self._ids.now(), version)
+        if isinstance(ended, Origin):
             self._unlink(ended)
-            session.note("destroyed", handle=ended.key)
-            session.ended = None
+        session.note("destroyed", handle=ended.key)
+        session.ended = None
         return was_there
 
-    def bury(self, key: str) -> bool:
-        """End the session with this key; False when it had ended, or has another id by now."""
-        for _ in range(_TRIES):
-            record = self._backend.load(key)
-            if record is None or record.data == TOMBSTONE:
-                return False
-            expires = min(record.expires, self._ids.now() + REPLACED_SECONDS)
-            outcome = self._backend.update(key, TOMBSTONE, expires, record.version)
-            if not isinstance(outcome, Conflict | Gone):
-                return True
-        raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
-
     def create(self, session: Session, data: bytes, now_ms: int) -> str:
+        """A new record under a new id; the text of its cookie."""
         self.drop(session)
-        now, expires = now_ms / 1000, self._span.deadline(session, now_ms)
-        cookie = session.options.cookie_name(session.name)
         for _ in range(_TRIES):
-            raw_id = secrets.token_bytes(ID_BYTES)
-            text = self._ids.seal_at(cookie, raw_id, now)
-            key, sealed = record_key(raw_id), self._records.seal(cookie, raw_id, data, now)
-            version = self._backend.create(key, sealed, expires)
-            if version is not None:
-                origin = Origin(raw_id, key, version, expires, data, now_ms, text, True, True, noted(session))
-                self._stands(session, origin, now_ms)
-                self._principals.link(session, now_ms)
+            text = self._created(session, data, now_ms, secrets.token_bytes(ID_BYTES))
+            if text is not None:
                 return text
         raise BackendError(self._name, "create: every new id was taken")
+
+    def _created(self, session: Session, data: bytes, now_ms: int, raw_id: bytes) -> str | None:
+        """None: the key is taken."""
+        now, expires = now_ms / 1000, self._span.deadline(session, now_ms)
+        cookie = session.options.cookie_name(session.name)
+        text = self._ids.seal_at(cookie, raw_id, now)
+        key, sealed = record_key(raw_id), self._records.seal(cookie, raw_id, data, now)
+        version = self._backend.create(key, sealed, expires)
+        if version is None:
+            return None
+        origin = Origin(raw_id, key, version, expires, data, now_ms, text, True, True, noted(session))
+        self._stands(session, origin, now_ms)
+        self._principals.link(session, now_ms)
+        return text
 
     def update(self, session: Session, data: bytes, now_ms: int) -> str | None:
         send, cookie = self._cookie_due(session, now_ms), session.options.cookie_name(session.name)
@@ -128,26 +125,37 @@ class Writer:
         raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
 
     def renew(self, session: Session, data: bytes, now_ms: int) -> str | None:
-        """Old id dead first, by version, so that a crash in between leaves none alive, never two."""
+        """Old id dead first, by version, so that a crash in between leaves none alive, never two.
+
+        What is left of the old one tells the key of the new one: who logs out meanwhile ends that, too.
+        """
+        raw_id = secrets.token_bytes(ID_BYTES)
+        replaced = tombstone(record_key(raw_id))
         for attempt in range(_TRIES):
             origin = session.origin
-            expires = now_ms / 1000 + REPLACED_SECONDS
-            outcome = self._backend.update(origin.key, TOMBSTONE, expires, origin.version)
-            ended = isinstance(outcome, Gone)
+            outcome = self._backend.update(
+                origin.key, replaced, now_ms / 1000 + REMEMBERED_SECONDS, origin.version
+            )
             if isinstance(outcome, Conflict):
                 winner = self._winner(origin.key, outcome, attempt)
                 if winner is not None and self._merge(session, winner, now_ms):
                     data = self.dumps(session, now_ms)
                     continue
-                ended = True
-            if ended:
-                if not self._start_over(session):
-                    return None
-                data = self.dumps(session, now_ms)
             self._unlink(origin)
+            if not isinstance(outcome, Conflict | Gone):
+                return self._renewed(session, data, now_ms, raw_id)
+            if not self._start_over(session):
+                return None
             session.note("regenerated")
-            return self.create(session, data, now_ms)
+            return self.create(session, self.dumps(session, now_ms), now_ms)
         raise BackendError(self._name, f"update: {_TRIES} conflicts in a row")
+
+    def _renewed(self, session: Session, data: bytes, now_ms: int, raw_id: bytes) -> str | None:
+        session.note("regenerated")
+        text = self._created(session, data, now_ms, raw_id)
+        if text is None:  # nobody else knows its key: a log-out followed here and came first
+            self._gone(session)
+        return text
 
     def touch_due(self, session: Session, now_ms: int) -> bool:
         """Whether an unchanged session should be marked as seen, and can be: its end may stand already."""
@@ -216,7 +224,7 @@ class Writer:
     def _merge(self, session: Session, record: Record, now_ms: int) -> bool:
         """Bring in what another request stored; False: it ended the session."""
         origin: Origin = session.origin
-        if record.data == TOMBSTONE:
+        if successor_in(record.data) is not None:
             return False
         try:
             cookie = session.options.cookie_name(session.name)

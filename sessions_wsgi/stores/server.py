@@ -15,8 +15,9 @@ from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._ended import Replaced
-from sessions_wsgi.stores._origin import Origin
-from sessions_wsgi.stores._records import ID_BYTES, TOMBSTONE, PlainRecords, SealedRecords, record_key
+from sessions_wsgi.stores._origin import Origin, Renewed
+from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
+from sessions_wsgi.stores._tombstones import end, successor_in
 from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -93,8 +94,8 @@ class ServerStore(BuiltinStore):
         record = self.backend.load(key)
         if record is None:
             raise DecodeError("expired")
-        if record.data == TOMBSTONE:
-            raise Replaced
+        if (renewed := successor_in(record.data)) is not None:
+            raise Replaced(renewed) if renewed else DecodeError("expired")
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
         seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
@@ -112,11 +113,11 @@ class ServerStore(BuiltinStore):
     def prepare(self, session: Session) -> Finish | None:
         now_ms, origin = int(self._clock() * 1000), session.origin
         if session.muted and session.renewed != "login" and session.state != "destroyed":
-            return None
+            return None if session.ended is None else partial(self._end_only, session)
         if session.state == "destroyed":
             return partial(self._destroy, session)
         self._signed_in.enter(session, now_ms)
-        if origin is None:
+        if origin is None or isinstance(origin, Renewed):
             if session.is_new and not session.has_content:
                 return None
             return partial(self._writer.create, session, self._writer.dumps(session, now_ms), now_ms)
@@ -130,9 +131,12 @@ class ServerStore(BuiltinStore):
             return partial(self._writer.touch, session, now_ms)
         return None
 
+    def _end_only(self, session: Session) -> None:
+        self.drop(session)
+
     def changed(self, session: Session) -> bool:
-        origin: Origin | None = session.origin
-        if session.state == "clean" or origin is None:
+        origin: Origin | Renewed | None = session.origin
+        if session.state == "clean" or not isinstance(origin, Origin):
             return session.state != "clean" and session.has_content
         return self._writer.dumps(session, origin.seen_ms) != origin.data
 
@@ -144,7 +148,7 @@ class ServerStore(BuiltinStore):
 
     def _info(self, principal: str, listed: Listed) -> SessionInfo | None:
         record = self.backend.load(listed.handle)
-        if record is None or record.data == TOMBSTONE:
+        if record is None or successor_in(record.data) is not None:
             self._signed_in.unlink(principal, listed.handle)
             return None
         if isinstance(self._records, PlainRecords):
@@ -156,4 +160,4 @@ class ServerStore(BuiltinStore):
         return self._living(listed._replace(seen_ms=seen_ms), now_ms)
 
     def _end(self, handle: str) -> bool:
-        return self._writer.bury(handle)
+        return end(self.backend, handle, self._clock())

@@ -1,0 +1,64 @@
+"""What is left of a session that ended a moment ago: its end, or the key under which it goes on.
+
+Requests on their way with the old id learn from it that they must set no cookie, and a log-out finds by it
+what the session was renewed to at the same moment.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sessions_wsgi.backends import Backend, Conflict, Gone, Record, Version
+
+#: Seconds for which an ended id is remembered.
+REMEMBERED_SECONDS = 120.0
+
+#: How it begins: no envelope does, nor a sealed record.
+_MARK = b"\x00sessions_wsgi/ended/1\x00"
+_TRIES = 25
+
+
+def tombstone(successor: str = "") -> bytes:
+    """The record of a session that ended, or goes on under the key `successor`."""
+    return _MARK + bytes.fromhex(successor)
+
+
+def successor_in(data: bytes) -> str | None:
+    """The key that `tombstone` was told; empty: it ended. None: `data` is of a session that lives."""
+    return data.removeprefix(_MARK).hex() if data.startswith(_MARK) else None
+
+
+def end(backend: Backend, key: str, now: float, version: Version | None = None) -> bool:
+    """End the session with this key, under whatever id it lives by now; False when it had ended.
+
+    By version, so that no id is missed that another request gives it at this moment.
+
+    :param version: the one that was loaded, if there is one: most often nothing else is needed.
+    """
+    expires, awaited = now + REMEMBERED_SECONDS, False
+    for _ in range(_TRIES):
+        record = backend.load(key) if version is None else _update(backend, key, expires, version)
+        if record is True:
+            return True
+        version = None
+        if record is None:
+            if not awaited:
+                return False
+            # Another request is about to create it, and fails when it finds this in its place.
+            if backend.create(key, tombstone(), expires) is not None:
+                return True
+        elif (successor := successor_in(record.data)) is None:
+            version = record.version
+        elif successor:
+            key, awaited = successor, True
+        else:
+            return False
+    return backend.delete(key)  # writers that never rest must not keep it alive
+
+
+def _update(backend: Backend, key: str, expires: float, version: Version) -> Record | Literal[True] | None:
+    """True: it has ended now. Else what stands there instead."""
+    outcome = backend.update(key, tombstone(), expires, version)
+    if isinstance(outcome, Conflict):
+        return outcome.record
+    return None if isinstance(outcome, Gone) else True
