@@ -28,6 +28,7 @@ class FlaskSession(SessionMixin):
     flag. ``modified = False`` drops what was written so far.
     """
 
+    accessed = False
     _modified: bool | None = None  # None: as the values tell
     _over = False  # the response has left
 

@@ -75,10 +75,12 @@ class SessionInterface(_FlaskInterface):
 
         :raises SessionsError: it could not be saved.
         """
-        if session.accessed:
+        accessed = session.accessed
+        if accessed:
             response.vary.add("Cookie")
         if session.opened or app.config["SESSION_REFRESH_EACH_REQUEST"]:
             self._save(app, session, response)
+        session.accessed = accessed  # what was looked at in here is nobody's access
         session.finish()
         response.call_on_close(session.close)
 
