@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, Self
@@ -30,7 +30,10 @@ class FlaskSession(SessionMixin):
 
     accessed = False
     _modified: bool | None = None  # None: as the values tell
-    _over = False  # the response has left
+    #: The response is done.
+    over = False
+    #: The cookies that went onto it: name and text, an empty one to delete.
+    sent: Sequence[tuple[str, str]] = ()
 
     def __init__(self, store: Store, name: str, environ: dict[str, Any]) -> None:
         self._store, self._name, self._environ = store, name, environ
@@ -45,7 +48,7 @@ class FlaskSession(SessionMixin):
         inner.saver = None
         restore_values(inner)
         restore_flashes(inner)
-        if self._over:
+        if self.over:
             self._seal(inner)
         return inner
 
@@ -141,7 +144,7 @@ class FlaskSession(SessionMixin):
         inner = self._inner
         if inner.resend or inner.renewed or inner.destroyed:
             return True
-        return inner.state == "changed" and self._ask("changed")
+        return inner.state == "changed" and self._ask("changed", unknown=False)
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -156,31 +159,32 @@ class FlaskSession(SessionMixin):
     @property
     def due(self) -> bool:
         """Whether the store wants to save it for reasons of its own: a newer key, an end that moves."""
-        return self.opened and self._ask("prepare")
+        return self.opened and self._modified is not False and self._ask("prepare", unknown=True)
 
-    def _ask(self, question: str) -> bool:
+    def _ask(self, question: str, *, unknown: bool) -> bool:
         answer: Callable[[Session], Any] | None = getattr(self._store, question, None)
-        if answer is None:  # a store that decides in its commit
-            return True
+        if answer is None:  # a store that knows no halves: its commit decides
+            return unknown
         with self._as_stored() as inner:
             return answer(inner) not in (None, False)
 
-    def commit(self) -> list[tuple[str, str]]:
-        """Save it; names and texts of the cookies to set, an empty text to delete one.
+    def commit(self, *, resend: bool) -> Sequence[tuple[str, str]]:
+        """Save it; what is `sent`.
 
+        :param resend: the browser gets a cookie even if nothing changed.
         :raises SessionsError: it could not be saved.
         """
-        self._modified = True  # an error page that replaces this response must carry the cookie again
         with self._as_stored() as inner:
-            inner.resend = not inner.destroyed
+            inner.resend = inner.resend or (resend and not inner.destroyed)
             cookies, failures = commit([(inner, self._store, self._cookie)], None)
         if failures:
             raise failures[0]
-        return [(name, header.partition(";")[0].partition("=")[2]) for name, header in cookies]
+        self.sent = [(name, header.partition(";")[0].partition("=")[2]) for name, header in cookies]
+        return self.sent
 
     def finish(self) -> None:
         """The headers are done: from now on only what is stored on the server may change, until `close`."""
-        self._over = True
+        self.over = True
         if self.opened:
             self._seal(self._inner)
 

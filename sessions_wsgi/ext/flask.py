@@ -85,13 +85,10 @@ class SessionInterface(_FlaskInterface):
         response.call_on_close(session.close)
 
     def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
-        if session.vacant:
-            if not session.modified:
-                return
-            session.destroy()  # emptied: as Flask deletes the cookie, and the record as well
-        elif not self.should_set_cookie(app, session):
-            return
-        cookies = session.commit()
+        cookies = session.sent  # with a response that an error page replaces
+        if not cookies and self._wants(app, session):
+            # Flask sends the cookie, changed or not; for the store's own reasons it is the store that knows.
+            cookies = session.commit(resend=super().should_set_cookie(app, session) or not session.due)
         for name, text in cookies:
             if text:
                 expires = self.get_expiration_time(app, session)
@@ -101,6 +98,13 @@ class SessionInterface(_FlaskInterface):
         if cookies:
             response.vary.add("Cookie")
             response.headers[:] = with_private_cache(response.headers.to_wsgi_list(), self.cache_control)[0]
+
+    def _wants(self, app: Flask, session: FlaskSession) -> bool:
+        if not session.vacant:
+            return self.should_set_cookie(app, session)
+        if session.modified and not session.over:
+            session.destroy()  # emptied: as Flask deletes the cookie, and the record as well
+        return session.modified
 
     def should_set_cookie(self, app: Flask, session: Any) -> bool:
         """Whether Flask would save it, or the store must: after a change of keys, say."""
