@@ -144,7 +144,7 @@ class FlaskSession(SessionMixin):
         inner = self._inner
         if inner.resend or inner.renewed or inner.destroyed:
             return True
-        return inner.state == "changed" and self._ask("changed", unknown=False)
+        return inner.state == "changed" and self._ask("changed")
 
     @modified.setter
     def modified(self, value: bool) -> None:
@@ -159,12 +159,12 @@ class FlaskSession(SessionMixin):
     @property
     def due(self) -> bool:
         """Whether the store wants to save it for reasons of its own: a newer key, an end that moves."""
-        return self.opened and self._modified is not False and self._ask("prepare", unknown=True)
+        return self.opened and self._modified is not False and self._ask("prepare")
 
-    def _ask(self, question: str, *, unknown: bool) -> bool:
+    def _ask(self, question: str) -> bool:
         answer: Callable[[Session], Any] | None = getattr(self._store, question, None)
-        if answer is None:  # a store that knows no halves: its commit decides
-            return unknown
+        if answer is None:  # a store whose commit decides
+            return True
         with self._as_stored() as inner:
             return answer(inner) not in (None, False)
 
