@@ -48,6 +48,8 @@ class FlaskSession(SessionMixin):
         inner.saver = None
         restore_values(inner)
         restore_flashes(inner)
+        for pair in inner.stored_values.pop(_FLASHES, ()):  # an importer may leave them where Flask had them
+            inner.extras.setdefault("flashes", []).append(list(pair))
         if self.over:
             self._seal(inner)
         return inner
