@@ -30,6 +30,8 @@ class FlaskSession(SessionMixin):
 
     accessed = False
     _modified: bool | None = None  # None: as the values tell
+    #: The store's backend did not answer.
+    failed = False
     #: The response is done.
     over = False
     #: The cookies that went onto it: name and text, an empty one to delete.
@@ -44,7 +46,9 @@ class FlaskSession(SessionMixin):
     def _inner(self) -> Session:
         self.accessed = True
         # A registry of its own, as Flask opens a session anew whenever it is asked to.
+        self.failed = True  # unless it is opened
         inner = Registry({}, self._environ).open(self._store, self._name)
+        self.failed = False
         inner.saver = None
         restore_values(inner)
         restore_flashes(inner)

@@ -19,7 +19,7 @@ from flask.sessions import SessionInterface as _FlaskInterface
 from sessions_wsgi._headers import with_private_cache
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
-from sessions_wsgi.errors import ConfigError, logger
+from sessions_wsgi.errors import BackendError, ConfigError, logger
 from sessions_wsgi.ext._flask_session import FlaskSession
 from sessions_wsgi.keys import Key
 from sessions_wsgi.protocols import Store
@@ -78,11 +78,21 @@ class SessionInterface(_FlaskInterface):
         accessed = session.accessed
         if accessed:
             response.vary.add("Cookie")
-        if session.opened or app.config["SESSION_REFRESH_EACH_REQUEST"]:
+        if session.opened or session.modified or self._refreshes(app, session):
             self._save(app, session, response)
         session.accessed = accessed  # what was looked at in here is nobody's access
         session.finish()
         response.call_on_close(session.close)
+
+    def _refreshes(self, app: Flask, session: FlaskSession) -> bool:
+        """Whether there is a session that nobody looked at, and that each request may prolong."""
+        if not app.config["SESSION_REFRESH_EACH_REQUEST"] or session.failed:
+            return False
+        try:
+            return not session.vacant
+        except BackendError as error:  # no reason to fail a page that does without a session
+            logger.warning("a session was not refreshed: %s", error)
+            return False
 
     def _save(self, app: Flask, session: FlaskSession, response: Response) -> None:
         cookies = session.sent  # with a response that an error page replaces

@@ -1079,10 +1079,21 @@ def test_a_failing_backend_is_an_error_that_the_application_may_handle() -> None
     client = stored(app, value=1)
     app.register_error_handler(BackendError, lambda error: ("closed", 503))
     view(app, lambda: str(session["value"]))
-    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
     backend.failing = True
     response = client.get("/")
     assert (response.status_code, response.text) == (503, "closed")
+
+
+def test_a_failing_backend_fails_no_page_that_does_without_a_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend = Counting()
+    app = make_app(SessionInterface(ServerStore(backend, KEY)))
+    client = stored(app, _permanent=True)
+    view(app, lambda: "open")
+    backend.failing = True
+    assert client.get("/").text == "open"
+    assert "was not refreshed" in caplog.text
 
 
 def streaming(app: Flask, late: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> None:
