@@ -33,6 +33,11 @@ class Browser:
         token = CSRF.search(self.response.text)
         return self._ask(Request.blank(path, POST={**({"csrf": token[1]} if token else {}), **fields}))
 
+    def delete(self, path: str) -> str:
+        """What a DELETE answers."""
+        self.set_cookies = []
+        return self._ask(Request.blank(path, method="DELETE"))
+
     def set_cookie(self, name: str) -> str | None:
         """The last Set-Cookie of this name."""
         return next((each for each in reversed(self.set_cookies) if each.startswith(f"{name}=")), None)
@@ -47,7 +52,7 @@ class Browser:
         text: str = self.response.text
         for header in self.response.headers.getall("Set-Cookie"):
             self._keep(header)
-        if self.response.status_int == 303:
+        if self.response.status_int in (302, 303):  # 302: what frameworks answer to HTTP/1.0
             return self._ask(Request.blank(urlsplit(self.response.location).path))
         return text
 

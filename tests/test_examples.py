@@ -12,14 +12,18 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 
+import bottle_app
+import cherrypy_app
 import counter
 import custom_backend
 import custom_store
+import falcon_app
 import hello
 import login
 import pytest
 import rotation
 import two_sessions
+import webob_app
 import without_middleware
 from browsing import Browser
 
@@ -172,6 +176,40 @@ def test_without_middleware_two_stores_save_onto_one_response(keys: KeyRing) -> 
     assert browser.get() == "Visit 1."
     assert browser.get("/draft?text=Dear") == "Visit 2."
     assert set(browser.jar) == {"session", "draft"}
+
+
+def test_bottle_app_adds_to_a_list_and_says_so_once(keys: KeyRing) -> None:
+    browser = Browser(bottle_app.make_app(keys))
+    assert browser.post("/", item="apple").startswith("<p>Added apple.</p><li>apple<form")
+    assert browser.post("/", item="<i>").startswith("<p>Added &lt;i&gt;.</p><li>apple<li>&lt;i&gt;<form")
+    assert browser.get().startswith("<li>apple<li>")
+
+
+def test_falcon_app_counts_and_forgets(keys: KeyRing) -> None:
+    browser = Browser(falcon_app.make_app(keys))
+    assert [browser.get() for _ in range(3)] == [f'{{"visits": {n}}}' for n in (1, 2, 3)]
+    browser.delete("/")
+    assert browser.jar == {}
+    assert browser.get() == '{"visits": 1}'
+
+
+def test_cherrypy_app_signs_in_and_out(keys: KeyRing) -> None:
+    browser = Browser(cherrypy_app.make_app(keys))
+    assert "Sign in" in browser.get()
+    assert browser.jar == {}
+    assert browser.post("/", name="Ada <i>") == "<p>Hello Ada &lt;i&gt;!</p>"
+    assert "Sign in" in browser.get("/out")
+    assert browser.jar == {}
+
+
+def test_webob_app_takes_one_vote(keys: KeyRing) -> None:
+    browser = Browser(webob_app.make_app(keys))
+    assert "Do you like cookies?" in browser.get()
+    assert "Thank you." in browser.post("/")
+    assert "Do you like cookies?" in browser.get()
+    assert "You have voted before." in browser.post("/")
+    browser.post("/", csrf="forged")
+    assert browser.response.status_int == 403
 
 
 @contextmanager
