@@ -13,6 +13,7 @@ from zope.interface import implementer
 from sessions_wsgi.session import Session
 
 _CSRF = "_csrft_"  # the key that Pyramid's own sessions and its CSRF policy keep the token under
+_QUEUE = "_f_"  # before a queue's name: where an importer of Pyramid's cookies leaves flashes
 
 
 @implementer(ISession)
@@ -56,11 +57,11 @@ class PyramidSession(MutableMapping[Any, Any]):
 
     def pop_flash(self, queue: str = "") -> list[Any]:
         """The messages of this queue; they are gone with it."""
-        return self._session.flashes(queue)
+        return [*self._session.pop(_QUEUE + queue, ()), *self._session.flashes(queue)]
 
     def peek_flash(self, queue: str = "") -> list[Any]:
         """The messages of this queue; they stay."""
-        return self._session.peek_flashes(queue)
+        return [*self._session.get(_QUEUE + queue, ()), *self._session.peek_flashes(queue)]
 
     def new_csrf_token(self) -> str:
         """A new token; unlike `Session.csrf_token` the same text until the next one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,6 +37,7 @@ from sessions_wsgi import (
 )
 from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.ext.pyramid import session_factory
+from sessions_wsgi.importers import PyramidImporter
 
 KEY = "tGq7dYw2Lk0vXo4sRz9BfUc1MhJe6NpAiKx3WyTb5Qg"
 PLAIN = CookieOptions(secure=False)
@@ -682,6 +684,32 @@ def test_several_sessions_have_factories_of_their_own(tmp_path: Any) -> None:
     site = serve(session_factory(CookieStore(KEY, options=PLAIN)), configure, view=view)
     assert [site.get("/view").text for _ in range(2)] == ["[1, 11]", "[2, 12]"]
     assert set(site.cookies) == {"session", "cart"}
+
+
+def test_who_comes_from_pyramids_own_session_keeps_it() -> None:
+    """The values, an unread flash, and the token of a form that is open."""
+
+    def leave(request: Any) -> Response:
+        request.session["user"] = "ada"
+        request.session.flash("unread", "x")
+        return ok(request.session.get_csrf_token())
+
+    def come(request: Any) -> Response:
+        session = request.session
+        session.flash("new", "x")
+        return ok([session["user"], session.peek_flash("x"), session.pop_flash("x"), session.pop_flash("x")])
+
+    old = serve(SignedCookieSessionFactory(KEY), leave=leave)
+    token = old.get("/leave").text
+    importer = PyramidImporter(KEY, until=datetime(2100, 1, 1, tzinfo=UTC))
+    site = serve(
+        session_factory(CookieStore(KEY, options=PLAIN, accept=[importer])),
+        come=come,
+        token=lambda request: ok(request.session.get_csrf_token()),
+    )
+    site.set_cookie("session", old.cookies["session"])
+    assert site.get("/token").text == token
+    assert site.get("/come").text == "['ada', ['unread', 'new'], ['unread', 'new'], []]"
 
 
 # Behind the middleware
