@@ -1,0 +1,2 @@
+def section(*a):
+    return "todo"
