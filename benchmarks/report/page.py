@@ -20,8 +20,8 @@ from report import tables
 from report.goals import Verdict
 
 READING = """Microseconds per request over the same application without sessions, which ran in the same
-round: the 10th percentile of the rounds, and the median in brackets. All blocks of a cell took turns, so ratios
-within this page count; its figures and those of another day or machine do not compare. [How it is
+round: the 10th percentile of the rounds, and the median in brackets. All blocks of a cell took turns, so
+ratios within this page count; its figures and those of another day or machine do not compare. [How it is
 measured](../docs/performance.md)."""
 
 
