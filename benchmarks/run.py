@@ -19,10 +19,11 @@ from harness import cells, rounds, servers
 from harness.figures import Figures
 from harness.places import Places, scratch
 from peers import Found
-from report import chart, page, tables
+from report import chart, page, quoted, tables
 from report.goals import judged
 
 HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
 _begun = time.monotonic()
 
 
@@ -88,6 +89,8 @@ def written(args: Namespace, text: str, drawing: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.md").write_text(text, "utf-8")
     (out / "chart.svg").write_text(drawing, "utf-8")
+    if out == HERE and not args.no_load:
+        quoted.update(DOCS / "scaling.md", text)
     tell(f"written: {out / 'results.md'}, {out / 'chart.svg'}")
 
 

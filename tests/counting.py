@@ -1,4 +1,4 @@
-"""Counts what one request does, whatever the code looks like inside: the interpreter's profiler tells each call."""
+"""Counts what one request does, whatever the code looks like: the interpreter's profiler tells each call."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _BUILTINS = {
     "sent": {"socket.sendall", "socket.send"},
 }
 _SYSTEM = {
-    "open", "read", "write", "close", "stat", "lstat", "fstat", "replace", "rename", "unlink", "mkdir", "utime",
-    "posix_fallocate", "fsync", "ftruncate", "listdir", "scandir", "access", "link",
+    "open", "read", "write", "close", "stat", "lstat", "fstat", "replace", "rename", "unlink", "mkdir",
+    "utime", "posix_fallocate", "fsync", "ftruncate", "listdir", "scandir", "access", "link",
 }  # fmt: skip
 _OS_MODULES = {"posix": _SYSTEM, "fcntl": {"flock", "lockf", "fcntl"}, "_io": {"open"}}
 _SERIALIZER = {"CBORSerializer.dumps": "dumps", "CBORSerializer.loads": "loads"}

@@ -32,9 +32,14 @@ def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = 
     _last[0] = headers
 
 
+def set_header() -> str:
+    """The first Set-Cookie of the last response, whole."""
+    return next((value for name, value in _last[0] if name.lower() == "set-cookie"), "")
+
+
 def set_cookie() -> str:
-    """The first cookie of the last response."""
-    return next((cookie_pair(value) for name, value in _last[0] if name.lower() == "set-cookie"), "")
+    """Its name and value."""
+    return cookie_pair(set_header())
 
 
 def cookie_pair(header: str) -> str:
