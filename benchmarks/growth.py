@@ -28,7 +28,7 @@ from sessions_wsgi import CookieStore, FileStore, Key, MemoryStore, SQLiteStore,
 
 COUNTS, FILES_AT_MOST = (1_000, 100_000, 1_000_000), 100_000
 KEYS = (1, 10, 100, 1000)
-EFFORT, QUICK = Effort(2, 10, 2.5), Effort(1, 3, 0.5)
+EFFORT, QUICK = Effort(3, 20, 2.5), Effort(1, 3, 0.5)
 #: Those whose requests are timed.
 VISITORS = 50
 _MEMORY = "--memory-of"

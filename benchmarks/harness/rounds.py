@@ -34,7 +34,7 @@ class Effort(NamedTuple):
     milliseconds: float
 
 
-FULL = Effort(passes=6, rounds=10, milliseconds=2.5)
+FULL = Effort(passes=8, rounds=20, milliseconds=2.5)
 QUICK = Effort(passes=1, rounds=3, milliseconds=0.5)
 ONCE = Effort(passes=1, rounds=1, milliseconds=0.0)
 
