@@ -50,11 +50,13 @@ class Exchange:
             self._args = (status, headers)
             return self._write_first
         self._args = (status, headers, exc_info)
+        args: Any = None
         try:
             if self.committed:  # the server raises exc_info if the headers have left
-                self._send()
+                args, self._args = self._with_sessions(self._args), ()
+                self._write = self._start_response(*args)
         finally:
-            exc_info = None  # a frame that holds its own traceback is never freed
+            exc_info = args = None  # a frame that holds its own traceback is never freed
         return self._write_first
 
     def _write_first(self, data: bytes) -> object:
@@ -73,8 +75,10 @@ class Exchange:
         registry, args = self._registry, self._args
         if registry.opened or registry.failure is not None or args[0] >= "5":
             self._save(registry, failed=args[0] >= "5", last=last)
-        self.committed, registry.phase = True, _LATE
-        self._send()
+            args = self._with_sessions(args)
+        self.committed, self._args = True, ()  # exc_info must not be kept
+        registry.phase = _LATE
+        self._write = self._start_response(*args)
         if last:
             registry.release()
 
@@ -88,11 +92,8 @@ class Exchange:
             registry.commit()
         registry.seal(last=last)
 
-    def _send(self) -> None:
-        args, self._args = self._args, ()  # exc_info must not be kept
-        if self._registry.opened:
-            args = (args[0], self._registry.headers(args[1], self._settings.cache_control), *args[2:])
-        self._write = self._start_response(*args)
+    def _with_sessions(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return args[0], self._registry.headers(args[1], self._settings.cache_control), *args[2:]
 
     # What becomes of the application's answer
 
