@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import formatdate
 from functools import lru_cache
-from operator import itemgetter
 from typing import Literal
 
 from sessions_wsgi.errors import ConfigError, CookieTooLargeError, UsageError
@@ -170,14 +169,22 @@ def find_cookies(header: str, name: str) -> list[str]:
             text = text.partition(";")[0]
         if not ("," in text or '"' in text or " " in text or "\t" in text):
             return [text]
-    found, last = [], 0
+    found: list[str] = []
+    doubtful: list[str] = []  # what follows a comma may be a part of another cookie's value: last
+    end = 0
     for match in _pattern(name).finditer(header):
-        before = header[last : match.start()].rstrip(" \t")
-        if before.endswith((";", ",")) or not (before or last):
-            found.append((before.endswith(","), _unquoted(match[1])))
-        last = match.end()
-    found.sort(key=itemgetter(0))  # what follows a comma may be a part of another cookie's value: last
-    return [text for _, text in found[:MAX_SAME_NAMED]]
+        start = match.start()
+        before = header[start - 1] if start else ";"
+        if before in " \t":
+            before = header[end:start].rstrip(" \t")[-1:] or ("" if end else ";")
+        end = match.end()
+        if before == ";":
+            found.append(_unquoted(match[1]))
+            if len(found) == MAX_SAME_NAMED:
+                break
+        elif before == "," and len(doubtful) < MAX_SAME_NAMED:
+            doubtful.append(_unquoted(match[1]))
+    return (found + doubtful)[:MAX_SAME_NAMED]
 
 
 @lru_cache(maxsize=256)
