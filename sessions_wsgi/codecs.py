@@ -137,7 +137,7 @@ class SignedCodec(_Codec[_KeptSigner]):
         value = payload.encode()
         for key, signer in self._derived.get(name) or self._remember(name):
             if now < key.opens_until and compare_digest(signer.signature_text(value), signature):
-                return _from_base64url(value), key is self._ring.sealing(now)
+                return _from_base64url(payload), key is self._ring.sealing(now)
         raise DecodeError("forged")
 
     def _derive(self, key: Key, parts: list[str]) -> _KeptSigner:
@@ -178,15 +178,11 @@ class EncryptedCodec(_Codec[_Box]):
         # 1. the length  2. the key, from the first 8 characters, so that junk costs no more  3. all of it
         if len(text) < self._MIN_TEXT:
             raise DecodeError("malformed")
-        try:
-            value = text.encode("ascii")
-        except UnicodeEncodeError:
-            raise DecodeError("malformed") from None
-        head = _from_base64url(value[:8])[: self._HEAD]
+        head = _from_base64url(text[:8])[: self._HEAD]
         key = self._by_head.get(head)
         if key is None or key.opens_until <= now:
             raise DecodeError("unknown_key" if head[0] == 1 else "malformed")
-        raw, (_, cipher, associated) = _from_base64url(value), self._of(name, key)
+        raw, (_, cipher, associated) = _from_base64url(text), self._of(name, key)
         start = self._HEAD + NONCE_SIZE
         try:
             data = cipher.open(raw[self._HEAD : start], raw[start:], associated)
@@ -205,23 +201,21 @@ def _length_prefixed(part: str) -> bytes:
 
 
 def _to_base64url(data: bytes) -> str:
-    return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode()
+    text = b2a_base64(data, newline=False).decode()
+    return text.rstrip("=").replace("+", "-").replace("/", "_")  # three passes of memchr beat one translate
 
 
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-# What is only in the other alphabet, and padding, becomes what is in none.
-_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
 # The last character of a canonical text leaves its unused bits zero; indexed by the length modulo 4.
-_PADDING = (b"", None, b"==", b"=")
-_LAST = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
+_PADDING = ("", None, "==", "=")
+_LAST = ("", "", frozenset("AQgw"), frozenset("AEIMQUYcgkosw048"))
 
 
-def _from_base64url(text: bytes) -> bytes:
+def _from_base64url(text: str) -> bytes:
     rest = len(text) & 3
     padding = _PADDING[rest]
-    if padding is None or (rest and text[-1] not in _LAST[rest]):
+    if padding is None or "=" in text or "+" in text or "/" in text or (rest and text[-1] not in _LAST[rest]):
         raise DecodeError("malformed")
     try:
-        return a2b_base64(text.translate(_FROM_URL) + padding, strict_mode=True)
-    except Base64Error:
+        return a2b_base64(text.replace("-", "+").replace("_", "/") + padding, strict_mode=True)
+    except (Base64Error, ValueError):  # ValueError: not ASCII
         raise DecodeError("malformed") from None

@@ -44,7 +44,7 @@ def shape_of(text: str) -> Shape | None:
     """What a text looks like; None for none of ours."""
     payload, dot, signature = text.rpartition(".")
     try:
-        raw = _from_base64url((payload if dot else text).encode("ascii", "replace"))
+        raw = _from_base64url(payload if dot else text)
     except DecodeError:
         return None
     if not dot:
