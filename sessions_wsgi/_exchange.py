@@ -129,6 +129,7 @@ class Exchange:
         fresh, environ = not self.committed, self._registry.environ
         self.end(raised=True)
         if fresh and _is_failing_backend(error):
+            logger.error("sessions are not available: %s", _told(error))
             return self._settings.unavailable(environ, self._start_anyway)
         return None
 
@@ -212,6 +213,17 @@ def _close(body: object) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
+
+
+def _told(error: BaseException) -> str:
+    """What failed, and the kinds of the errors behind it: their own words may quote what they were given."""
+    if isinstance(error, BaseExceptionGroup):
+        return ", ".join(map(_told, error.exceptions))
+    kinds, cause = [], error.__cause__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__
+    return f"{error} ({' from '.join(kinds)})" if kinds else str(error)
 
 
 def _is_failing_backend(error: BaseException) -> bool:

@@ -837,3 +837,17 @@ def test_bad_keys_are_refused_at_once(keys: Any) -> None:
 
 def test_no_repr_shows_a_key() -> None:
     assert NEW not in repr(CookieStore(NEW))
+
+
+@pytest.mark.parametrize(
+    ("option", "fix"),
+    [
+        ("secure", r"options=CookieOptions\(secure=…\)"),
+        ("idle", r"lifetime=Lifetime\(idle=…\)"),
+        ("encrpyt", "did you mean 'encrypt'"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_right_one(option: str, fix: str) -> None:
+    with pytest.raises(ConfigError, match=fix) as caught:
+        CookieStore("tGq7dYw2Lk0vXo4sRz9BfUc1MhJe6NpAiKx3WyTb5Qg", **{option: True})
+    assert caught.value.option == option

@@ -1030,15 +1030,17 @@ FAILING: list[tuple[str, Work]] = [
 
 
 @pytest.mark.parametrize(("operation", "work"), FAILING)
-def test_every_operation_that_fails_is_a_503(operation, work, broken_store, validated):
+def test_every_operation_that_fails_is_a_503(operation, work, broken_store, validated, caplog):
     store = broken_store()
     visitor = validated(with_pages(list_(work)), store)
     if operation != "create":
         visitor.get("/seed")
     store.backend.broken = {operation}
-    reply = visitor.get()
+    with caplog.at_level("ERROR", "sessions_wsgi"):
+        reply = visitor.get()
     assert reply.status == "503 Service Unavailable"
     assert reply.cookies == {}
+    assert any("sessions are not available" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize("operation", ["load", "update"])

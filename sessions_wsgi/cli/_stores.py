@@ -41,6 +41,8 @@ def revoke(args: Namespace, output: Output, _clock: Callable[[], float]) -> int:
     store.revoke(args.principal)
     words = "logged out everywhere, from the next request on"
     counted = "" if known is None else f"; sessions on the list: {known}"
+    if known == 0:
+        words = "no session names this principal (by login()); those that do end from the next request on"
     output.show({"revoked": True, "sessions": known}, words + counted)
     return 0
 

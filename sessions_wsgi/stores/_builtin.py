@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
 from typing import Any, TypedDict
 
+from sessions_wsgi._urls import nearest
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span, require_alive
@@ -54,7 +56,10 @@ class BuiltinStore:
         accept: Accepted = (),
         audience: str = "",
         clock: Callable[[], float] = time.time,
+        **unknown: Any,
     ) -> None:
+        for name in unknown:
+            raise _unknown(name, type(self))
         self.options = _instance("options", options, CookieOptions)
         self.lifetime = _instance("lifetime", lifetime, Lifetime)
         self._serializer: Serializer = CBORSerializer() if serializer is None else serializer
@@ -234,6 +239,14 @@ class BuiltinStore:
     def prepare(self, session: Session) -> Finish | None:
         """The first half of `commit`: encode, seal and measure. The second is what it returns, if need be."""
         raise NotImplementedError
+
+
+def _unknown(name: str, store: type) -> ConfigError:
+    for option, kind in (("options", CookieOptions), ("lifetime", Lifetime)):
+        if name in kind.__dataclass_fields__:
+            return ConfigError(f"{name!r} is given as {option}={kind.__name__}({name}=…)", name)
+    known = {*CommonOptions.__annotations__, *signature(store).parameters} - {"self", "common"}
+    return ConfigError(f"{store.__name__} has no option {name!r}{nearest(name, known)}", name)
 
 
 def require_backend(value: Any, option: str) -> None:
