@@ -46,8 +46,9 @@ def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event
     cookies: Cookies = []
     for (session, store, cookie), finish in planned:
         try:
+            signs_in = session.renewed == "login"
             text = finish()
-            if text and session.adopted is not None and not session.adopted():
+            if text and session.adopted is not None and not session.adopted() and not signs_in:
                 _lost(session, store)
                 text = None
             if text is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from test_merge import Scripted
 
+from sessions_wsgi import BackendError
 from sessions_wsgi.backends import Record
 from sessions_wsgi.stores._tombstones import end, successor_in, tombstone
 
@@ -86,3 +89,23 @@ def test_writers_that_never_rest_do_not_keep_it_alive(backend: Scripted) -> None
     again()
     assert end(backend, OLD, NOW, version)
     assert backend.load(OLD) is None
+
+
+def test_a_log_out_reaches_a_session_that_is_renewed_again_and_again(backend: Scripted) -> None:
+    keys = iter(f"{n:064x}" for n in range(1, 200))
+    version = backend.create(OLD, b"\x85", LATER)
+    place = [OLD]
+
+    def renewed() -> None:
+        record: Record | None = backend._inner.load(place[0])
+        assert record is not None
+        following = next(keys)
+        backend._inner.update(place[0], tombstone(following), LATER, record.version)
+        backend._inner.create(following, b"\x85", LATER)
+        place[0] = following
+        backend.before["update"] = renewed
+
+    renewed()
+    with suppress(BackendError):  # or the operator hears of it
+        assert end(backend, OLD, NOW, version)
+        assert not alive(backend, place[0])

@@ -21,7 +21,7 @@ class BeakerSession(BeakerView):
     def load(self) -> None:
         """Read it again from the store; what was not saved is dropped."""
         session = self._session()
-        if session.origin is not None and self._setup.ids is not None:
+        if session.handle is not None and self._setup.ids is not None:
             session = self._setup.store.open(self._setup.name, [session.origin.text])
         self._take(session)
 

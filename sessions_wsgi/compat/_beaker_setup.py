@@ -88,7 +88,16 @@ class Setup:
 class _named:  # noqa: N801 - used as a function
     """Errors about our options are told by Beaker's names."""
 
-    _NAMES = {"path": "cookie_path", "domain": "cookie_domain", "name": "key", "directory": "data_dir"}  # noqa: RUF012
+    _NAMES = {  # noqa: RUF012
+        "path": "cookie_path",
+        "domain": "cookie_domain",
+        "name": "key",
+        "directory": "data_dir",
+        "idle": "timeout",
+        "absolute": "cookie_expires",
+        "serializer": "data_serializer",
+        "table": "table_name",
+    }
 
     def __enter__(self) -> None:
         return None

@@ -86,9 +86,9 @@ class BeakerView(MutableMapping[Any, Any]):
         if self._setup.ids is None:
             own: str = self._values()["_id"]
             return own
-        if (session.origin is None or session.renewed) and session.seal is Seal.OPEN:
+        if (session.handle is None or session.renewed) and session.seal is Seal.OPEN:
             self._anchor(session)
-        if session.origin is None:  # it cannot be saved any more
+        if session.handle is None:  # it cannot be saved any more
             return secrets.token_hex(32)
         found: str = session.origin.id.hex()
         return found

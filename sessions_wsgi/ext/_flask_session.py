@@ -50,8 +50,9 @@ class FlaskSession(SessionMixin):
         inner = Registry({}, self._environ).open(self._store, self._name)
         self.failed = False
         inner.saver = None
-        restore_values(inner)
-        restore_flashes(inner)
+        if inner.origin is not None:  # else an importer made it, of the values themselves
+            restore_values(inner)
+            restore_flashes(inner)
         for pair in inner.stored_values.pop(_FLASHES, ()):  # an importer may leave them where Flask had them
             inner.extras.setdefault("flashes", []).append(list(pair))
         if self.over:

@@ -93,7 +93,11 @@ def _escaped(box: dict[Any, Any]) -> dict[Any, Any]:
 def _untagged(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
-        return _TAGS.untag({key: _untagged(item) for key, item in value.items()})
+        box = {key: _untagged(item) for key, item in value.items()}
+        try:
+            return _TAGS.untag(box)
+        except (ValueError, TypeError, KeyError, AttributeError):  # it only looks like one of Flask's
+            return box
     if kind is list or kind is tuple:
         return kind(map(_untagged, value))
     return value

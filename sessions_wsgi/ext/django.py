@@ -133,7 +133,9 @@ class SessionStore(SessionBase):
         if key is None:
             return
         inner = self._open(key)
-        if not inner.is_new:
+        if (
+            not inner.is_new or inner.muted
+        ):  # muted: another request gave it a new key, which must end as well
             inner.destroy()
             current_store().commit(inner)
             if inner.adopted is not None:

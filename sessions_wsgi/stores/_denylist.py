@@ -38,16 +38,25 @@ class DenyList:
         record = self._backend.load(handle)
         if record is None:
             return
-        kind, _, moment = record.data.partition(b" ")
-        if kind == _REPLACED and now < float(moment) + REMEMBERED_SECONDS:
-            raise Replaced
+        kind, *told = record.data.split(b" ")
+        if kind == _REPLACED and now < float(told[0]) + REMEMBERED_SECONDS:
+            raise Replaced(told[1].decode())
         raise Ended("revoked")
 
     def has(self, handle: str) -> bool:
         """Whether this id has ended."""
         return self._backend.load(handle) is not None
 
-    def add(self, handle: str, until: float, *, replaced_at: float | None = None) -> bool:
-        """End an id; False when it had ended before. `until` in seconds since the epoch."""
-        data = _DESTROYED if replaced_at is None else b"%s %f" % (_REPLACED, replaced_at)
-        return self._backend.create(handle, data, until) is not None
+    def replace(self, handle: str, until: float, now: float, successor: str) -> bool:
+        """End an id that goes on as another; False when it had ended before. Seconds since the epoch."""
+        told = b"%s %f %s" % (_REPLACED, now, successor.encode())
+        return self._backend.create(handle, told, until) is not None
+
+    def add(self, handle: str, until: float) -> bool:
+        """End an id, and what it was replaced by; False when that had ended before."""
+        while self._backend.create(handle, _DESTROYED, until) is None:
+            record = self._backend.load(handle)
+            if record is None or not record.data.startswith(_REPLACED):
+                return False
+            handle = record.data.split(b" ")[2].decode()
+        return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from sessions_wsgi.backends import Backend, Conflict, Gone, Record, Version
+from sessions_wsgi.errors import BackendError
 
 #: Seconds for which an ended id is remembered.
 REMEMBERED_SECONDS = 120.0
@@ -53,6 +54,11 @@ def end(backend: Backend, key: str, now: float, version: Version | None = None) 
             key, awaited = successor, True
         else:
             return False
+    record = backend.load(key)
+    if record is not None and successor_in(record.data):
+        raise BackendError(
+            str(getattr(backend, "name", type(backend).__name__)), "end a session: it never rests"
+        )
     return backend.delete(key)  # writers that never rest must not keep it alive
 
 

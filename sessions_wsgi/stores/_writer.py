@@ -1,7 +1,8 @@
 """Sessions into a backend: created, updated, renewed, touched, ended; each by version, none twice.
 
 The promise: a change to a key by a request that returned is visible to every later load, or was overwritten
-by a later write to the same key, or the session was ended; a session that was ended is never written again.
+by a later write to the same key, or the session was ended or given a new id; a session that was ended is
+never written again.
 """
 
 from __future__ import annotations

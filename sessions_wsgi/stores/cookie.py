@@ -16,6 +16,7 @@ from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._denylist import DenyList
+from sessions_wsgi.stores._origin import Renewed
 from sessions_wsgi.stores._records import ID_BYTES
 from sessions_wsgi.stores.merge import Side, changes
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -76,8 +77,10 @@ class CookieStore(BuiltinStore):
 
     def prepare(self, session: Session) -> Finish | None:
         state = session.state
-        if session.muted and session.renewed != "login" and session.state != "destroyed":
-            return None
+        if type(session.origin) is Renewed:  # for a log-out only, which has taken it by now
+            session.origin = None
+        if session.muted and session.renewed != "login" and state != "destroyed":
+            return None if session.ended is None else partial(self._end_only, session)
         if state == "clean" and self._is_settled(session):  # the way of nearly every request
             return None
         now_ms = int(self._clock() * 1000)
@@ -110,8 +113,11 @@ class CookieStore(BuiltinStore):
             return True
         return self._span.touch_due(session.seen_ms, session.extras, now_ms)
 
+    def _end_only(self, session: Session) -> None:
+        self.drop(session)
+
     def changed(self, session: Session) -> bool:
-        if session.state == "clean":
+        if session.state == "clean" or isinstance(session.origin, Renewed):
             return False
         data = envelope.dumps(session, self._serializer, session.seen_ms)
         return session.has_content if session.origin is None else data != session.origin[0]
@@ -145,15 +151,19 @@ class CookieStore(BuiltinStore):
         """
         if self._denied is None or session.ended is None:
             return True
-        created_ms, _, _, extras = envelope.loads(session.ended[0], self._serializer)
-        session.ended = None
+        ended, session.ended = session.ended, None
+        now_ms = int(self._clock() * 1000)
+        if isinstance(ended, Renewed):
+            session.note("destroyed", handle=ended.key)
+            return self._denied.add(ended.key, self._span.longest(now_ms))
+        extras = envelope.loads(ended[0], self._serializer)[3]
         if "id" not in extras:
             return True
         handle = self._denied.handle(extras["id"])
-        ended = self._denied.add(handle, self._span.last_end(created_ms, extras, int(self._clock() * 1000)))
+        was_there = self._denied.add(handle, self._span.longest(now_ms))
         self._unlink(extras.get("principal"), handle)
         session.note("destroyed", handle=handle)
-        return ended
+        return was_there
 
     def _prepare_revocable(self, session: Session, denied: DenyList, now_ms: int) -> Finish:
         old = session.handle
@@ -196,7 +206,8 @@ class CookieStore(BuiltinStore):
         if not session.renewed:
             return denied.has(old)
         until = self._span.last_end(session.created_ms, session.extras, now_ms)
-        return not denied.add(old, until, replaced_at=now_ms / 1000)
+        successor = denied.handle(session.extras["id"])
+        return not denied.replace(old, until, now_ms / 1000, successor)
 
     def _only_written(self, session: Session, now_ms: int) -> tuple[bytes, str]:
         """What this request wrote into a session that somebody else ended meanwhile."""
