@@ -48,14 +48,16 @@ def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event
         try:
             signs_in = session.renewed == "login"
             text = finish()
-            if text and session.adopted is not None and not session.adopted() and not signs_in:
-                _lost(session, store)
-                text = None
+            if text and session.adopted is not None:
+                first = session.adopted(session.handle or "") is True
+                if not first and not signs_in:
+                    _lost(session, store)
+                    text = None
             if text is not None:
                 age = session.max_age if session.cookie_age is None else session.cookie_age
                 cookies.append((cookie, set_cookie(cookie, text, session.options, age, session.now())))
                 if session.adopted is not None or session.old_cookie is not None:
-                    cookies.extend(_retired(session))
+                    cookies.extend(_retired(session, store))
         except SessionsError as error:
             failures.append(error)
         report_notes(session, on_event)
@@ -72,14 +74,25 @@ def _lost(session: Session, store: Store) -> None:
     session.note("gone")
 
 
-def _retired(session: Session) -> Iterator[tuple[str, str]]:
+def _retired(session: Session, store: Store) -> Iterator[tuple[str, str]]:
     """What a session that was taken over leaves behind is removed, now that it is saved."""
-    if session.adopted is not None and session.is_new:  # destroyed; else it was done already
-        session.adopted()
+    if session.is_new:  # destroyed; else it was done already
+        end_source(session, store)
     if session.old_cookie is not None:
         name, options = session.old_cookie
         yield name, set_cookie(name, "", options, None, 0)
     session.adopted = session.old_cookie = None
+
+
+def end_source(session: Session, store: Store) -> None:
+    """End what a destroyed session was taken over from, and what another request made of it meanwhile."""
+    if session.adopted is None:
+        return
+    elsewhere = session.adopted(None)
+    session.adopted = None
+    if not isinstance(elsewhere, bool) and _prepares(store):
+        session.ended = elsewhere
+        store.drop(session)
 
 
 def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
@@ -90,9 +103,8 @@ def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
     for session, store, _ in opened:
         if session.ended is not None and _prepares(store):
             store.drop(session)
-        if session.destroyed and session.adopted is not None:
-            session.adopted()
-            session.adopted = None
+        if session.destroyed:
+            end_source(session, store)
         report_notes(session, on_event)
 
 

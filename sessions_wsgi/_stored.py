@@ -42,8 +42,8 @@ class Stored:
 
     __slots__ = (
         "__weakref__", "_clock", "_dirty", "_exposed", "_options", "adopted", "cleared", "cookie_age",
-        "created_ms", "destroyed", "ended", "extras", "handle", "is_new", "muted", "name", "notes",
-        "old_cookie", "origin", "rejected",
+        "created_ms", "destroyed", "ended", "extras", "handle", "is_new", "moved_to", "muted", "name",
+        "notes", "old_cookie", "origin", "rejected",
         "renewed", "resend", "saver", "seal", "seen_ms", "stored_values",
     )  # fmt: skip
 
@@ -82,8 +82,11 @@ class Stored:
         self.cleared = False
         #: It came with an id that another request replaced: saving it would clobber the newer cookie.
         self.muted = False
-        #: It came from another store or library: how its record there is removed, and its cookie.
-        self.adopted: Callable[[], bool] | None = None
+        #: It came from another store or library: how its record there is removed, and its cookie. Called with
+        #: the handle that it has here, None when it ended; tells whether it was there, or where it went.
+        self.adopted: Callable[[str | None], Any] | None = None
+        #: The handle under which another store took it over, empty where that has none.
+        self.moved_to: str | None = None
         self.old_cookie: tuple[str, CookieOptions] | None = None
         #: The origin of what `destroy` ended since the last commit.
         self.ended: Any = None

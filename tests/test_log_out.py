@@ -106,3 +106,79 @@ def test_a_log_in_with_a_replaced_id_is_a_session_of_its_own(store: BuiltinStore
     newest = again.answer()
     assert Visit(store, newest).session.principal == "bob"
     assert Visit(store, newer).session.principal == "ada"
+
+
+# Taken over from another store
+
+SOURCES: dict[str, Callable[[], BuiltinStore]] = {
+    "memory": lambda: MemoryStore(KEY, audience="before"),
+    "cookie": lambda: CookieStore(KEY, audience="before", revocations=MemoryBackend(max_bytes=None)),
+}
+TARGETS: dict[str, Callable[[BuiltinStore], BuiltinStore]] = {
+    "memory": lambda source: MemoryStore(KEY, accept=[source]),
+    "cookie": lambda source: CookieStore(KEY, revocations=MemoryBackend(max_bytes=None), accept=[source]),
+}
+
+
+@pytest.fixture(params=[(source, target) for source in SOURCES for target in TARGETS], ids="-".join)
+def moving(request: pytest.FixtureRequest) -> tuple[BuiltinStore, str]:
+    """A store that takes sessions over, and the cookie of one that it has not yet."""
+    source = SOURCES[request.param[0]]()
+    visit = Visit(source, "")
+    visit.session.login("ada")
+    return TARGETS[request.param[1]](source), visit.answer()
+
+
+def test_it_follows_a_session_that_was_taken_over_after_it_was_opened(
+    moving: tuple[BuiltinStore, str],
+) -> None:
+    store, text = moving
+    first, leaving = Visit(store, text), Visit(store, text)
+    leaving.session.destroy()
+    newer = first.answer()
+    leaving.answer()
+    assert Visit(store, newer).session.principal is None
+
+
+def test_it_follows_a_session_that_was_taken_over_before_it_was_opened(
+    moving: tuple[BuiltinStore, str],
+) -> None:
+    store, text = moving
+    newer = Visit(store, text).answer()
+    leaving = Visit(store, text)
+    leaving.session.destroy()
+    assert leaving.answer() == ""
+    assert Visit(store, newer).session.principal is None
+
+
+def test_who_comes_after_a_session_was_taken_over_sets_no_cookie(moving: tuple[BuiltinStore, str]) -> None:
+    store, text = moving
+    newer = Visit(store, text).answer()
+    late = Visit(store, text)
+    late.session["a"] = 1
+    assert late.answer() == text
+    assert Visit(store, newer).session.principal == "ada"
+
+
+def test_a_sign_in_on_a_session_that_another_request_takes_over_is_kept(
+    moving: tuple[BuiltinStore, str],
+) -> None:
+    store, text = moving
+    first, second = Visit(store, text), Visit(store, text)
+    second.session.login("bob")
+    first.answer()
+    assert Visit(store, second.answer()).session.principal == "bob"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_who_comes_after_plain_cookies_took_it_over_sets_no_cookie(source: str) -> None:
+    before = SOURCES[source]()
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    store = CookieStore(KEY, accept=[before])
+    newer = Visit(store, text).answer()
+    late = Visit(store, text)
+    late.session["a"] = 1
+    assert late.answer() == text
+    assert Visit(store, newer).session.principal == "ada"

@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
+from sessions_wsgi._commit import end_source
 from sessions_wsgi.cookies import MAX_SECONDS
 from sessions_wsgi.errors import report
 from sessions_wsgi.ext._django_settings import current_store
@@ -138,8 +139,7 @@ class SessionStore(SessionBase):
         ):  # muted: another request gave it a new key, which must end as well
             inner.destroy()
             current_store().commit(inner)
-            if inner.adopted is not None:
-                inner.adopted()
+            end_source(inner, current_store())
             _report(inner)
         if key == self.session_key:
             self._session_key = self._inner = None
@@ -170,7 +170,7 @@ class SessionStore(SessionBase):
         inner.mark_changed()
         inner.resend = True  # a save prolongs, changed or not
         text = current_store().commit(inner)
-        if text and inner.adopted is not None and not inner.adopted():
+        if text and inner.adopted is not None and inner.adopted(inner.handle or "") is not True:
             inner.destroy()
             current_store().commit(inner)
             text = None

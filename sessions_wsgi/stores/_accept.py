@@ -11,6 +11,7 @@ from sessions_wsgi.errors import ConfigError, DecodeError
 from sessions_wsgi.protocols import Importer, Store
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._ended import Replaced
+from sessions_wsgi.stores._origin import Renewed
 
 Accepted = Sequence[Importer | Store]
 
@@ -57,13 +58,13 @@ class Accept:
     def _from_store(self, store: Any, name: str, text: str) -> Session | None:
         old = store.open(name, [text])
         if old.muted:
-            raise Replaced
+            raise Replaced(_moved_to(old))
         if old.is_new:
             return None
         extras = {key: value for key, value in old.extras.items() if key not in {"epoch", "id"}}
         session = self._session(name, old.stored_values, extras, old.created_ms)
         session.seen_ms = old.seen_ms
-        session.adopted = partial(_end, store, old)
+        session.adopted = partial(_end, store, old, name, text)
         return session
 
     def _imported(self, importer: Any, name: str, text: str, now: float) -> Session | None:
@@ -106,12 +107,25 @@ class Accept:
         return getattr(entry, "cookie", None) or self._options.cookie_name(name)
 
 
-def _end(store: Any, old: Session) -> bool:
-    """Remove the record of a session that lives in another store now; False: another request has ended it."""
+def _end(store: Any, old: Session, name: str, text: str, handle: str | None) -> bool | Renewed:
+    """Remove the record of a session that lives in another store now, under this handle.
+
+    False: another request has ended it, or, as what is returned tells, has taken it over before.
+    """
     if old.adopted is not None:  # it was on its way itself
-        return old.adopted()
+        before: bool | Renewed = old.adopted(handle)
+        return before
+    old.moved_to = handle
     old.destroy()
-    if hasattr(store, "drop"):
-        return bool(store.drop(old))
-    store.commit(old)
-    return True
+    if not hasattr(store, "drop"):
+        store.commit(old)
+        return True
+    if store.drop(old):
+        return True
+    elsewhere = _moved_to(store.open(name, [text]))
+    return Renewed(elsewhere) if elsewhere else False
+
+
+def _moved_to(old: Session) -> str | None:
+    origin = old.origin
+    return origin.key if isinstance(origin, Renewed) and origin.moved else None

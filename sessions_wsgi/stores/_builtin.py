@@ -117,7 +117,7 @@ class BuiltinStore:
         for fault in faults:
             if isinstance(fault, Replaced):
                 session.muted = True
-                session.origin = Renewed(fault.successor) if fault.successor else None
+                session.origin = Renewed(fault.successor, fault.moved) if fault.successor else None
         return session
 
     def _adopted(self, accept: Accept, name: str, texts: Sequence[str], now_ms: int) -> Session | None:

@@ -9,7 +9,7 @@ from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._records import record_key
 from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS
 
-_DESTROYED, _REPLACED = b"destroyed", b"replaced"
+_DESTROYED, _REPLACED, _MOVED = b"destroyed", b"replaced", b"moved"
 
 
 class DenyList:
@@ -39,17 +39,20 @@ class DenyList:
         if record is None:
             return
         kind, *told = record.data.split(b" ")
-        if kind == _REPLACED and now < float(told[0]) + REMEMBERED_SECONDS:
-            raise Replaced(told[1].decode())
+        if kind in (_REPLACED, _MOVED) and now < float(told[0]) + REMEMBERED_SECONDS:
+            raise Replaced(told[1].decode(), moved=kind == _MOVED)
         raise Ended("revoked")
 
     def has(self, handle: str) -> bool:
         """Whether this id has ended."""
         return self._backend.load(handle) is not None
 
-    def replace(self, handle: str, until: float, now: float, successor: str) -> bool:
-        """End an id that goes on as another; False when it had ended before. Seconds since the epoch."""
-        told = b"%s %f %s" % (_REPLACED, now, successor.encode())
+    def replace(self, handle: str, until: float, now: float, successor: str, *, moved: bool = False) -> bool:
+        """End an id that goes on as another; False when it had ended before. Seconds since the epoch.
+
+        :param moved: it goes on in another store.
+        """
+        told = b"%s %f %s" % (_MOVED if moved else _REPLACED, now, successor.encode())
         return self._backend.create(handle, told, until) is not None
 
     def add(self, handle: str, until: float) -> bool:

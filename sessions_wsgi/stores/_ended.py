@@ -8,7 +8,9 @@ from sessions_wsgi.envelope import Ended
 class Replaced(Ended):
     """The text holds an id that another request has replaced a moment ago."""
 
-    def __init__(self, successor: str | None = None) -> None:
+    def __init__(self, successor: str | None = None, *, moved: bool = False) -> None:
         super().__init__("expired")
+        #: Another store took it over: `successor` is its handle there.
+        self.moved = moved
         #: The backend's key of the id that replaced it, where that is known.
         self.successor = successor

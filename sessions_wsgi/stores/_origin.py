@@ -34,6 +34,8 @@ class Renewed(NamedTuple):
     """Where a session lives on whose old id came: only a log-out may follow."""
 
     key: str
+    #: In another store, which took it over.
+    moved: bool = False
 
 
 def noted(session: Session) -> tuple[str | None, float | None]:

@@ -15,7 +15,7 @@ from sessions_wsgi.errors import BackendError
 REMEMBERED_SECONDS = 120.0
 
 #: How it begins: no envelope does, nor a sealed record.
-_MARK = b"\x00sessions_wsgi/ended/1\x00"
+_MARK, _MOVED = b"\x00sessions_wsgi/ended/1\x00", b"\x00sessions_wsgi/moved/1\x00"
 _TRIES = 25
 
 
@@ -26,19 +26,32 @@ def tombstone(successor: str = "") -> bytes:
 
 def successor_in(data: bytes) -> str | None:
     """The key that `tombstone` was told; empty: it ended. None: `data` is of a session that lives."""
+    if data.startswith(_MOVED):
+        return ""
     return data.removeprefix(_MARK).hex() if data.startswith(_MARK) else None
 
 
-def end(backend: Backend, key: str, now: float, version: Version | None = None) -> bool:
+def moved(handle: str) -> bytes:
+    """The record of a session that another store took over, where it has this handle, if any."""
+    return _MOVED + bytes.fromhex(handle)
+
+
+def moved_in(data: bytes) -> str | None:
+    """The handle that `moved` was told; None for everything else."""
+    return data.removeprefix(_MOVED).hex() if data.startswith(_MOVED) else None
+
+
+def end(backend: Backend, key: str, now: float, version: Version | None = None, left: bytes = _MARK) -> bool:
     """End the session with this key, under whatever id it lives by now; False when it had ended.
 
     By version, so that no id is missed that another request gives it at this moment.
 
     :param version: the one that was loaded, if there is one: most often nothing else is needed.
+    :param left: what is left of it, when it did not simply end.
     """
     expires, awaited = now + REMEMBERED_SECONDS, False
     for _ in range(_TRIES):
-        record = backend.load(key) if version is None else _update(backend, key, expires, version)
+        record = backend.load(key) if version is None else _update(backend, key, left, expires, version)
         if record is True:
             return True
         version = None
@@ -62,9 +75,11 @@ def end(backend: Backend, key: str, now: float, version: Version | None = None) 
     return backend.delete(key)  # writers that never rest must not keep it alive
 
 
-def _update(backend: Backend, key: str, expires: float, version: Version) -> Record | Literal[True] | None:
+def _update(
+    backend: Backend, key: str, left: bytes, expires: float, version: Version
+) -> Record | Literal[True] | None:
     """True: it has ended now. Else what stands there instead."""
-    outcome = backend.update(key, tombstone(), expires, version)
+    outcome = backend.update(key, left, expires, version)
     if isinstance(outcome, Conflict):
         return outcome.record
     return None if isinstance(outcome, Gone) else True

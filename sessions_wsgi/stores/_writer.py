@@ -20,7 +20,7 @@ from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._origin import Origin, Renewed, noted
 from sessions_wsgi.stores._records import ID_BYTES, Records, record_key
-from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS, end, successor_in, tombstone
+from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS, end, moved, successor_in, tombstone
 from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Merged, Side, changes, merge
 from sessions_wsgi.stores.revocation import Principals
 
@@ -66,7 +66,8 @@ class Writer:
         if ended is None:
             return False
         version = ended.version if isinstance(ended, Origin) else None
-        was_there = end(self._backend, ended.key, self._ids.now(), version)
+        left = tombstone() if session.moved_to is None else moved(session.moved_to)
+        was_there = end(self._backend, ended.key, self._ids.now(), version, left)
         if isinstance(ended, Origin):
             self._unlink(ended)
         session.note("destroyed", handle=ended.key)

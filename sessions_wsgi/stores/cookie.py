@@ -160,7 +160,11 @@ class CookieStore(BuiltinStore):
         if "id" not in extras:
             return True
         handle = self._denied.handle(extras["id"])
-        was_there = self._denied.add(handle, self._span.longest(now_ms))
+        until = self._span.longest(now_ms)
+        if session.moved_to is not None:
+            was_there = self._denied.replace(handle, until, now_ms / 1000, session.moved_to, moved=True)
+        else:
+            was_there = self._denied.add(handle, until)
         self._unlink(extras.get("principal"), handle)
         session.note("destroyed", handle=handle)
         return was_there

@@ -17,7 +17,7 @@ from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_b
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._origin import Origin, Renewed
 from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
-from sessions_wsgi.stores._tombstones import end, successor_in
+from sessions_wsgi.stores._tombstones import end, moved_in, successor_in
 from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -94,6 +94,8 @@ class ServerStore(BuiltinStore):
         record = self.backend.load(key)
         if record is None:
             raise DecodeError("expired")
+        if (handle := moved_in(record.data)) is not None:
+            raise Replaced(handle, moved=True)
         if (renewed := successor_in(record.data)) is not None:
             raise Replaced(renewed) if renewed else DecodeError("expired")
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
