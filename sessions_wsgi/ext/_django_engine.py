@@ -40,11 +40,17 @@ class Engine:
 
     def commit(self, session: Session) -> str | None:
         """Carry out an end; nothing else ever comes here."""
-        if session.ended is None:
-            return None
-        self._sessions().delete(session.ended)
+        self.drop(session)
         session.committed(stored=False)
         return ""
+
+    def drop(self, session: Session) -> bool:
+        """End what was destroyed; False: another request had ended it."""
+        key, session.ended = session.ended, None
+        if key is None or not self._sessions().exists(key):
+            return False
+        self._sessions().delete(key)
+        return True
 
 
 def _refused(rule: str) -> ConfigError:

@@ -1189,6 +1189,20 @@ def test_what_was_taken_over_and_ended_meanwhile_is_not_brought_back() -> None:
             late.save()
 
 
+@pytest.mark.parametrize("engine", ["db"], indirect=True)
+def test_what_was_logged_out_of_an_old_engine_meanwhile_is_not_brought_back(client: Client) -> None:
+    old = import_module(settings.SESSION_ENGINE).SessionStore()
+    old["a"] = 1
+    old.save()
+    with with_store("memory:", SESSIONS_WSGI_ACCEPT=[settings.SESSION_ENGINE]):
+        late = SessionStore(old.session_key)
+        assert late["a"] == 1
+        SessionStore(old.session_key).flush()
+        late["a"] = 2
+        with pytest.raises(UpdateError):
+            late.save()
+
+
 def test_a_key_that_was_taken_over_is_deleted_with_its_record() -> None:
     old = ServerStore(MemoryBackend(), KEY)
     with with_store(old):
