@@ -152,7 +152,7 @@ def _variables(environ: Mapping[str, str] | None, prefix: str, known: Iterable[s
 
 
 def _variable(option: str) -> str:
-    return option.replace(".", "_").upper()
+    return option.replace(".", "_").upper() if option in _UNNAMED else option  # which is unknown
 
 
 # Several sessions

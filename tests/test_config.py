@@ -815,3 +815,10 @@ def test_what_is_given_is_left_alone() -> None:
     before = dict(settings)
     store_from_settings(settings)
     assert settings == before
+
+
+@pytest.mark.parametrize("name", ["SESSIONS_cookie_secure", "SESSIONS_COOKIE.SECURE"])
+def test_a_variable_in_other_letters_is_told_as_it_was_found(name: str) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'SESSIONS_COOKIE_SECURE'") as caught:
+        store_from_env(environ={"SESSIONS_URL": "cookie:", "SESSIONS_KEYS": KEY, name: "0"})
+    assert caught.value.option == name

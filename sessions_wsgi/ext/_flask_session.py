@@ -113,6 +113,12 @@ class FlaskSession(SessionMixin):
         self.update(other)
         return self
 
+    def popitem(self) -> tuple[Any, Any]:
+        """The last item, as of a dict."""
+        for key in reversed(list(self)):
+            return key, self.pop(key)
+        raise KeyError("the session is empty")
+
     def __repr__(self) -> str:
         return repr(self._inner) if self.opened else f"<Session {self._name!r}, not opened>"
 

@@ -356,6 +356,7 @@ def test_it_is_a_mapping_as_a_dict_is(any_app: Flask) -> None:
             False,
         )
         assert (session.pop("a"), session.pop("z", None), session.get("z")) == (1, None, None)
+        assert session.popitem() == ("d", 4)
         copy = session.copy()
         copy["b"] = 9
         assert (type(copy), session["b"]) == (dict, 2)
