@@ -103,6 +103,14 @@ class Span:
             end = min(end, extras.get("authenticated_ms", created_ms) + self._absolute)
         return end
 
+    def require_alive(self, created_ms: int, seen_ms: int, extras: dict[str, Any], now_ms: int) -> None:
+        """Raise `Ended` ("expired") for what is over, or claims to come from the future."""
+        latest = now_ms + SKEW_MS
+        if created_ms > latest or seen_ms > latest or (extras and extras.get("authenticated_ms", 0) > latest):
+            raise Ended("expired")
+        if now_ms >= self.end_ms(created_ms, seen_ms, extras):
+            raise Ended("expired")
+
     def touch_due(self, seen_ms: float, extras: dict[str, Any], now_ms: float) -> bool:
         """Whether an unchanged session should be marked as seen."""
         if self.steady and not extras:
@@ -197,15 +205,6 @@ def loads(data: bytes, serializer: Serializer) -> Envelope:
     if extras != {} and not _sound(extras):
         raise DecodeError("unreadable")
     return created, seen, values, extras
-
-
-def require_alive(span: Span, created_ms: int, seen_ms: int, extras: dict[str, Any], now_ms: int) -> None:
-    """Raise `Ended` ("expired") for what is over, or claims to come from the future."""
-    latest = now_ms + SKEW_MS
-    if created_ms > latest or seen_ms > latest or extras.get("authenticated_ms", 0) > latest:
-        raise Ended("expired")
-    if now_ms >= span.end_ms(created_ms, seen_ms, extras):
-        raise Ended("expired")
 
 
 def sizes(session: Session, serializer: Serializer) -> dict[str, int]:

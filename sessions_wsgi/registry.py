@@ -171,7 +171,10 @@ class Registry:
         self._commit(self.opened.values())
 
     def _commit(self, opened: Iterable[Opened]) -> None:
-        cookies, failures = commit(opened, self._on_event)
+        waiting = [each for each in opened if not each[0].settled or each[0].touched or each[0].resend]
+        if not waiting:
+            return
+        cookies, failures = commit(waiting, self._on_event)
         for cookie, value in cookies:
             self._cookies = {**self._cookies, cookie: value}
             self._ours = (*self._ours, value)
@@ -215,7 +218,10 @@ class Registry:
         """
         self.phase = _SEALED if last else max(self.phase, _LATE)
         for opened in self.opened.values():
-            self._seal(opened)
+            if last:
+                opened[0].seal = _SEALED
+            else:
+                self._seal(opened)
 
     def release(self) -> None:
         """Nothing of this request will follow: let go of the environ, which holds this registry."""

@@ -60,7 +60,7 @@ class CookieStore(BuiltinStore):
     def _read(self, name: str, text: str, now_ms: int) -> Session:
         origin = self._codec.open_at(self.options.cookie_name(name), text, now_ms / 1000)
         loaded = envelope.loads(origin[0], self._serializer)
-        session = self._alive(name, loaded, loaded[1], now_ms, origin=origin)
+        session = self._alive(name, loaded, now_ms, origin, None, origin[1])
         if self._denied is not None:
             self._require_not_ended(session, self._denied, now_ms)
         return session
@@ -81,8 +81,6 @@ class CookieStore(BuiltinStore):
             session.origin = None
         if session.muted and session.renewed != "login" and state != "destroyed":
             return None if session.ended is None else partial(self._end_only, session)
-        if state == "clean" and self._is_settled(session):  # the way of nearly every request
-            return None
         now_ms = int(self._clock() * 1000)
         if state == "destroyed":
             return partial(self._destroy, session)
@@ -96,13 +94,6 @@ class CookieStore(BuiltinStore):
         if self._denied is None:
             return partial(self._sent, session, data, self._sealed(session, data, now_ms), now_ms)
         return self._prepare_revocable(session, self._denied, now_ms)
-
-    def _is_settled(self, session: Session) -> bool:
-        """Whether a clean session needs nothing, whatever the time is."""
-        origin: Opened | None = session.origin
-        if origin is None or session.resend or session.extras:
-            return False
-        return origin[1] and self._span.steady
 
     def _must_send(self, session: Session, now_ms: int) -> bool:
         """Whether the browser gets a cookie even if nothing in it changed."""

@@ -100,12 +100,14 @@ class ServerStore(BuiltinStore):
             raise Replaced(renewed) if renewed else DecodeError("expired")
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
-        seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
-        noted = loaded[3].get("label"), loaded[3].get("max_age")
+        created_ms, saved_ms, values, extras = loaded
+        noted = extras.get("label"), extras.get("max_age")
         origin = Origin(
-            raw_id, key, record.version, record.expires, data, loaded[1], text, fresh, record_fresh, noted
+            raw_id, key, record.version, record.expires, data, saved_ms, text, fresh, record_fresh, noted
         )
-        session = self._alive(name, loaded, seen_ms, now_ms, origin=origin, handle=key)
+        seen_ms = self._span.seen_ms(saved_ms, extras, record.expires, now_ms)
+        alive = created_ms, seen_ms, values, extras
+        session = self._alive(name, alive, now_ms, origin, key, fresh and record_fresh)
         if "principal" in session.extras:
             self._signed_in.require(session, now_ms)
         return session
