@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ _LATE = Seal.LATE
 class Settings:
     """What `SessionMiddleware` was told."""
 
-    stores: Mapping[str, Store]
+    stores: dict[str, Store]
     cache_control: str | None
     save_on_error: bool
     unavailable: WSGIApplication
@@ -44,7 +44,7 @@ class Exchange(Registry):
         self, settings: Settings, environ: WSGIEnvironment, respond: StartResponse, parent: Registry | None
     ) -> None:
         # As the registry's own, whose call would cost a request that touches no session a tenth.
-        self.stores, self.environ, self.parent = settings.stores, environ, parent
+        self._stores, self.environ, self.parent = settings.stores, environ, parent
         self._on_event, self.opened = settings.on_event, {}
         self._settings, self._respond = settings, respond
 
@@ -84,7 +84,8 @@ class Exchange(Registry):
         """
         args = self._args
         if self.opened or self.failure is not None or args[0] >= "5":
-            self._conclude(failed=args[0] >= "5", last=last)
+            self._conclude(failed=args[0] >= "5")
+            self.seal(last=last)
             args = self._with_sessions(args)
         self.committed, self._args = True, ()  # exc_info must not be kept
         self.phase = _LATE
@@ -92,7 +93,7 @@ class Exchange(Registry):
         if last:
             self.release()
 
-    def _conclude(self, *, failed: bool, last: bool) -> None:
+    def _conclude(self, *, failed: bool) -> None:
         if failed and self.failure is not None:
             raise self.failure  # a framework made its own page of it
         if failed and not self._settings.save_on_error:
@@ -100,7 +101,6 @@ class Exchange(Registry):
         else:
             self._tried = True
             self.commit()
-        self.seal(last=last)
 
     def _with_sessions(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return args[0], self.headers(args[1], self._settings.cache_control), *args[2:]

@@ -208,7 +208,9 @@ def set_cookie(full_name: str, text: str, options: CookieOptions, max_age: float
     """
     if not text:  # name, domain, path, Secure and Partitioned as they were set, or the browser keeps it
         return f"{full_name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{options._tail}"
-    require_size(full_name, text)
+    size = len(full_name) + len("=") + len(text)
+    if size > MAX_COOKIE_BYTES:
+        raise CookieTooLargeError(full_name, size, MAX_COOKIE_BYTES)
     if max_age is None:
         return f"{full_name}={text}{options._tail}"
     seconds = max(1, int(max_age))
@@ -219,13 +221,6 @@ def require_text(text: str) -> None:
     """Raise `UsageError` for what is no value of a cookie; a store's author may have made it."""
     if not isinstance(text, str) or not text.isascii() or not text.isprintable() or ";" in text:
         raise UsageError("the text of a cookie must be printable ASCII without ';'")
-
-
-def require_size(full_name: str, text: str) -> None:
-    """Raise `CookieTooLargeError` when name and value have over 4096 bytes."""
-    size = len(full_name) + len(text)
-    if size >= MAX_COOKIE_BYTES:  # and one for "="
-        raise CookieTooLargeError(full_name, size + 1, MAX_COOKIE_BYTES)
 
 
 @lru_cache(maxsize=64)

@@ -31,7 +31,7 @@ _TIMES_END: dict[type, int] = {
     CBORSerializer: len(b"\x85\x01") + 9 + 9,
     JSONSerializer: len(b"[1,") + 13 + 1 + 13,
 }
-_STEADY = range(2**40, 10**13)
+_FIRST, _LAST = 2**40, 10**13
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
@@ -74,13 +74,15 @@ class Lifetime:
 class Span:
     """A `Lifetime` in milliseconds, at work on sessions."""
 
-    __slots__ = ("_absolute", "_idle", "_touch", "endless", "steady")
+    __slots__ = ("_absolute", "_idle", "_only", "_touch", "endless", "steady")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._absolute, self._idle, self._touch = map(
             _milliseconds, (lifetime.absolute, lifetime.idle, lifetime.touch_after)
         )
 
+        # The absolute limit where it is the only one.
+        self._only = self._absolute if self._idle is None else None
         #: Activity keeps a session alive for ever.
         self.endless = self._absolute is None
         #: Nothing but a session's own `max_age` can make a touch due.
@@ -95,8 +97,6 @@ class Span:
 
     def end_ms(self, created_ms: int, seen_ms: float, extras: dict[str, Any]) -> float:
         """When it ends if it is not seen again."""
-        if not extras and self._idle is None and self._absolute is not None:
-            return created_ms + self._absolute
         idle = self.idle_ms(extras)
         end = float("inf") if idle is None else seen_ms + idle
         if self._absolute is not None:
@@ -108,7 +108,11 @@ class Span:
         latest = now_ms + SKEW_MS
         if created_ms > latest or seen_ms > latest or (extras and extras.get("authenticated_ms", 0) > latest):
             raise Ended("expired")
-        if now_ms >= self.end_ms(created_ms, seen_ms, extras):
+        if extras or self._only is None:
+            end = self.end_ms(created_ms, seen_ms, extras)
+        else:
+            end = created_ms + self._only
+        if now_ms >= end:
             raise Ended("expired")
 
     def touch_due(self, seen_ms: float, extras: dict[str, Any], now_ms: float) -> bool:
@@ -187,7 +191,7 @@ def dumps(session: Session, serializer: Serializer, seen_ms: int) -> bytes:
 def unchanged(session: Session, serializer: Serializer, old: bytes, old_seen_ms: int, new: bytes) -> bool:
     """Whether two envelopes of a session hold the same, the time of the last visit aside."""
     start = _TIMES_END.get(type(serializer))
-    if start is None or session.created_ms not in _STEADY or old_seen_ms not in _STEADY:
+    if start is None or not (_FIRST <= session.created_ms < _LAST and _FIRST <= old_seen_ms < _LAST):
         return dumps(session, serializer, old_seen_ms) == old
     return new[start:] == old[start:]
 

@@ -55,9 +55,10 @@ class SessionMiddleware:
         if not isinstance(save_on_error, bool):
             raise ConfigError("'save_on_error' must be True or False", "save_on_error")
         self._app = app
-        self.stores = MappingProxyType(_checked_stores(stores))
+        checked = _checked_stores(stores)
+        self.stores = MappingProxyType(checked)
         self._settings = Settings(
-            self.stores, cache_control, save_on_error, unavailable or _service_unavailable(), on_event
+            checked, cache_control, save_on_error, unavailable or _service_unavailable(), on_event
         )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -31,10 +31,9 @@ class Registry:
     """
 
     # How every registry begins; most never hold more.
-    _cookies: Mapping[str, str] = MappingProxyType({})  # the Set-Cookie to send, by cookie name
+    _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
     _ours: tuple[str, ...] = ()  # every Set-Cookie that was made here
     _request: Any = None
-    _header: str | None = None  # the Cookie header, when the environ was let go
     _abandoned = False
     #: What may still happen to sessions opened from now on; SEALED: the request is over.
     phase = Seal.OPEN
@@ -43,14 +42,19 @@ class Registry:
 
     def __init__(
         self,
-        stores: Mapping[str, Store],
+        stores: dict[str, Store],
         environ: dict[str, Any],
         parent: Registry | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        self.stores, self.environ = stores, environ
+        self._stores, self.environ = stores, environ
         self.parent, self._on_event = parent, on_event
         self.opened: dict[str, Opened] = {}
+
+    @property
+    def stores(self) -> Mapping[str, Store]:
+        """The configured stores by session name; read-only."""
+        return MappingProxyType(self._stores)
 
     # The way in
 
@@ -59,17 +63,17 @@ class Registry:
         opened = self.opened.get(name)
         if opened is not None:
             return opened[0]
-        store = self.stores.get(name)
+        store = self._stores.get(name)
         if store is not None:
             return self._open(store, name)
         if self.parent is not None and name in self.parent.known():
             return self.parent[name]
-        raise UnknownSessionError(name, sorted(self.known()), middleware=bool(self.stores))
+        raise UnknownSessionError(name, sorted(self.known()), middleware=bool(self._stores))
 
     def known(self) -> set[str]:
         """The names that can be asked for here, those of outer middlewares included."""
         outer = self.parent.known() if self.parent is not None else ()
-        return {*self.stores, *self.opened, *outer}
+        return {*self._stores, *self.opened, *outer}
 
     def open(self, store: Store, name: str) -> Session:
         """The session `name` of this store; the same object every time.
@@ -78,7 +82,7 @@ class Registry:
         :raises UsageError: the name belongs to another store in this request.
         """
         opened = self.opened.get(name)
-        owner = self.stores.get(name) if opened is None else opened[1]
+        owner = self._stores.get(name) if opened is None else opened[1]
         if owner is not None and owner is not store:
             raise UsageError(
                 f"session {name!r} belongs to another store in this request: give one of them another name"
@@ -86,11 +90,10 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
-        cookie = store.options.cookie_name(name)
-        header = self.environ.get("HTTP_COOKIE", self._header)
+        cookie, header = store.options.cookie_name(name), self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
         others = getattr(store, "other_cookies", None)
-        if header and others is not None:
+        if others is not None and header:
             for other in others(name):
                 texts.extend(find_cookies(header, other))
         try:
@@ -99,11 +102,11 @@ class Registry:
             self.failure = error
             raise
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
-        session.saver = ref(self) if self.stores else lambda: self
+        session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
         if self.phase is not _OPEN:
             self._seal(opened)
-        if getattr(store, "single_process", False):
+        if self.environ.get("wsgi.multiprocess") and getattr(store, "single_process", False):
             _advice.about_processes(self.environ)
         if session.rejected or self._on_event is not None or logger.isEnabledFor(logging.DEBUG):
             kind: EventKind = "rejected" if session.rejected else "created" if session.is_new else "opened"
@@ -125,7 +128,7 @@ class Registry:
         return True
 
     def __repr__(self) -> str:
-        return f"<Registry of {sorted(self.stores)}, open {sorted(self.opened)}>"
+        return f"<Registry of {sorted(self._stores)}, open {sorted(self.opened)}>"
 
     @property
     def sealed(self) -> bool:
@@ -168,16 +171,18 @@ class Registry:
 
     def commit(self) -> None:
         """Save every open session: first all are encoded and measured, then backends are written."""
-        self._commit(self.opened.values())
+        for session, _, _ in self.opened.values():
+            if not session.settled or session.touched or session.resend:
+                self._commit(self.opened.values())
+                return
 
     def _commit(self, opened: Iterable[Opened]) -> None:
-        waiting = [each for each in opened if not each[0].settled or each[0].touched or each[0].resend]
-        if not waiting:
-            return
-        cookies, failures = commit(waiting, self._on_event)
-        for cookie, value in cookies:
-            self._cookies = {**self._cookies, cookie: value}
-            self._ours = (*self._ours, value)
+        made, failures = commit(opened, self._on_event)
+        if made:
+            cookies = self._cookies = self._cookies or {}
+            for cookie, value in made:
+                cookies[cookie] = value
+                self._ours += (value,)
         if failures:
             raise (
                 failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
@@ -187,17 +192,16 @@ class Registry:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
         if not self.opened:
             return headers
-        plain = _headers.are_plain(headers)  # as nearly every response
-        if not self._cookies:
+        plain, cookies = _headers.are_plain(headers), self._cookies  # as nearly every response is
+        if not cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
-        for session, _, _ in self.opened.values():
-            if session.options.secure:
-                _advice.about_plain_http(self.environ)
+        if self.environ.get("wsgi.url_scheme") == "http":
+            self._advise()
         if plain and cache_control:
-            ours = [("Set-Cookie", value) for value in self._cookies.values()]
+            ours = [("Set-Cookie", value) for value in cookies.values()]
             return [*headers, _VARY, *ours, ("Cache-Control", cache_control)]
         headers = _headers.with_vary(headers)
-        headers, replaced = _headers.with_cookies(headers, self._cookies)
+        headers, replaced = _headers.with_cookies(headers, cookies)
         for value in replaced:
             if value not in self._ours:
                 logger.warning(
@@ -206,10 +210,14 @@ class Registry:
         headers, shared = _headers.with_private_cache(headers, cache_control)
         if shared:
             for session, _, cookie in self.opened.values():
-                if cookie in self._cookies:
+                if cookie in cookies:
                     session.note("uncacheable", "shared caching was allowed")
                     report_notes(session, self._on_event)
         return headers
+
+    def _advise(self) -> None:
+        if any(session.options.secure for session, _, _ in self.opened.values()):
+            _advice.about_plain_http(self.environ)
 
     def seal(self, *, last: bool = False) -> None:
         """The headers have left: from now on only what needs no cookie may change.
@@ -225,8 +233,8 @@ class Registry:
 
     def release(self) -> None:
         """Nothing of this request will follow: let go of the environ, which holds this registry."""
-        environ, self.environ = self.environ, {}
-        self._header, self.phase = environ.get("HTTP_COOKIE", self._header), _SEALED
+        environ, self.phase = self.environ, _SEALED
+        self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}  # sessions may still be read
         if self.parent is not None and self.parent.phase is _OPEN:
             environ[ENVIRON_KEY] = self.parent
 
@@ -239,7 +247,7 @@ class Registry:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
         self._abandoned = True
         gone = {cookie for session, _, cookie in self.opened.values() if session.destroyed}
-        self._cookies = {name: value for name, value in self._cookies.items() if name not in gone}
+        self._cookies = {name: value for name, value in (self._cookies or {}).items() if name not in gone}
         abandon(self.opened.values(), self._on_event)
 
     def close(self) -> None:
@@ -256,7 +264,7 @@ def get_registry(where: Any) -> Registry:
     environ = _environ(where)
     registry = environ.get(ENVIRON_KEY)
     if registry is None:
-        registry = environ[ENVIRON_KEY] = Registry(MappingProxyType({}), environ)
+        registry = environ[ENVIRON_KEY] = Registry({}, environ)
     return cast("Registry", registry)
 
 
