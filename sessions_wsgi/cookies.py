@@ -208,7 +208,7 @@ def set_cookie(full_name: str, text: str, options: CookieOptions, max_age: float
     """
     if not text:  # name, domain, path, Secure and Partitioned as they were set, or the browser keeps it
         return f"{full_name}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{options._tail}"
-    size = len(full_name) + len("=") + len(text)
+    size = len(full_name) + 1 + len(text)
     if size > MAX_COOKIE_BYTES:
         raise CookieTooLargeError(full_name, size, MAX_COOKIE_BYTES)
     if max_age is None:

@@ -32,7 +32,7 @@ class Registry:
 
     # How every registry begins; most never hold more.
     _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
-    _ours: tuple[str, ...] = ()  # every Set-Cookie that was made here
+    _replaced: tuple[str, ...] = ()  # those that were made here before, by explicit saves
     _request: Any = None
     _abandoned = False
     #: What may still happen to sessions opened from now on; SEALED: the request is over.
@@ -179,10 +179,13 @@ class Registry:
     def _commit(self, opened: Iterable[Opened]) -> None:
         made, failures = commit(opened, self._on_event)
         if made:
-            cookies = self._cookies = self._cookies or {}
+            cookies = self._cookies
+            if cookies is None:
+                cookies = self._cookies = {}
             for cookie, value in made:
+                if cookie in cookies:
+                    self._replaced = (*self._replaced, cookies[cookie])
                 cookies[cookie] = value
-                self._ours += (value,)
         if failures:
             raise (
                 failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
@@ -203,7 +206,7 @@ class Registry:
         headers = _headers.with_vary(headers)
         headers, replaced = _headers.with_cookies(headers, cookies)
         for value in replaced:
-            if value not in self._ours:
+            if value not in self._replaced:
                 logger.warning(
                     "a Set-Cookie of %r that somebody else wrote was replaced", value.partition("=")[0]
                 )

@@ -90,7 +90,10 @@ class CookieStore(BuiltinStore):
         if not wanted and not session.touched:
             return None
         data = envelope.dumps(session, self._serializer, now_ms)
-        if not wanted and self._is_sent(session, data):
+        # Whether the browser holds this already, or there is nothing to hold.
+        if not wanted and (
+            origin is None or envelope.unchanged(session, self._serializer, origin[0], session.seen_ms, data)
+        ):
             return None
         if self._denied is None:
             return partial(self._sent, session, data, self._sealed(session, data, now_ms), now_ms)
@@ -104,12 +107,6 @@ class CookieStore(BuiltinStore):
             return True
         return self._span.touch_due(session.seen_ms, session.extras, now_ms)
 
-    def _is_sent(self, session: Session, data: bytes) -> bool:
-        """Whether the browser holds this already, or there is nothing to hold."""
-        if session.origin is None:
-            return True
-        return envelope.unchanged(session, self._serializer, session.origin[0], session.seen_ms, data)
-
     def _end_only(self, session: Session) -> None:
         self.drop(session)
 
@@ -122,7 +119,7 @@ class CookieStore(BuiltinStore):
     def _sealed(self, session: Session, data: bytes, now_ms: int) -> str:
         cookie = self.options.cookie_name(session.name)
         text = self._codec.seal_at(cookie, data, now_ms / 1000)
-        size = len(cookie) + len("=") + len(text)
+        size = len(cookie) + 1 + len(text)
         if size > MAX_COOKIE_BYTES:
             sizes = envelope.sizes(session, self._serializer)
             raise CookieTooLargeError(cookie, size, MAX_COOKIE_BYTES, sizes)
