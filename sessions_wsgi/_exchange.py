@@ -84,7 +84,11 @@ class Exchange(Registry):
         """
         args = self._args
         if self.opened or self.failure is not None or args[0] >= "5":
-            self._conclude(failed=args[0] >= "5")
+            if args[0] >= "5":
+                self._save_failed()
+            else:
+                self._tried = True
+                self.commit()
             self.seal(last=last)
             args = self._with_sessions(args)
         self.committed, self._args = True, ()  # exc_info must not be kept
@@ -93,14 +97,15 @@ class Exchange(Registry):
         if last:
             self.release()
 
-    def _conclude(self, *, failed: bool) -> None:
-        if failed and self.failure is not None:
+    def _save_failed(self) -> None:
+        """The application answered 500 or higher."""
+        if self.failure is not None:
             raise self.failure  # a framework made its own page of it
-        if failed and not self._settings.save_on_error:
-            self.abandon()
-        else:
+        if self._settings.save_on_error:
             self._tried = True
             self.commit()
+        else:
+            self.abandon()
 
     def _with_sessions(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return args[0], self.headers(args[1], self._settings.cache_control), *args[2:]

@@ -46,7 +46,7 @@ class Stored:
     __slots__ = (
         "__weakref__", "_clock", "_options", "adopted", "cleared", "cookie_age",
         "created_ms", "destroyed", "ended", "extras", "handle", "is_new", "moved_to", "muted", "name",
-        "notes", "old_cookie", "origin", "rejected",
+        "notes", "old_cookie", "origin", "quiet", "rejected",
         "renewed", "resend", "saver", "seal", "seen_ms", "settled", "stored_values", "touched",
     )  # fmt: skip
 
@@ -101,6 +101,8 @@ class Stored:
         self.cookie_age: float | None = None
         #: What happened to it since the registry last asked.
         self.notes: tuple[Event, ...] = ()
+        #: Nobody would hear that it was saved.
+        self.quiet = False
 
     @property
     def state(self) -> State:
@@ -137,6 +139,8 @@ class Stored:
 
     def note(self, kind: EventKind, reason: str | None = None, *, handle: str | None = None) -> None:
         """Leave an event for the registry to report."""
+        if self.quiet and kind == "saved":
+            return
         # As Event(…), without the call of its own constructor: most notes are never looked at.
         event = _new_tuple(Event, (kind, self.name, handle or self.handle, reason))
         self.notes = (*self.notes, event)

@@ -90,7 +90,8 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
-        cookie, header = store.options.cookie_name(name), self.environ.get("HTTP_COOKIE")
+        options, header = store.options, self.environ.get("HTTP_COOKIE")
+        cookie = options.names.get(name) or options.cookie_name(name)
         texts = find_cookies(header, cookie) if header else []
         others = getattr(store, "other_cookies", None)
         if others is not None and header:
@@ -108,7 +109,9 @@ class Registry:
             self._seal(opened)
         if self.environ.get("wsgi.multiprocess") and getattr(store, "single_process", False):
             _advice.about_processes(self.environ)
-        if session.rejected or self._on_event is not None or logger.isEnabledFor(logging.DEBUG):
+        # What is told at the level of debugging is not even noted when nobody listens.
+        session.quiet = self._on_event is None and not logger.isEnabledFor(logging.DEBUG)
+        if session.rejected or not session.quiet:
             kind: EventKind = "rejected" if session.rejected else "created" if session.is_new else "opened"
             session.note(kind, session.rejected)
         if session.notes:
