@@ -35,9 +35,7 @@ class Settings:
 class Exchange(Registry):
     """The sessions of a request behind the middleware: it holds the response back until they are saved."""
 
-    committed = False
     _tried = False  # to save
-    _args: tuple[Any, ...] = ()
     _write: Callable[[bytes], object]
 
     def __init__(
@@ -45,8 +43,11 @@ class Exchange(Registry):
     ) -> None:
         # As the registry's own, whose call would cost a request that touches no session a tenth.
         self._stores, self.environ, self.parent = settings.stores, environ, parent
-        self._on_event, self.opened = settings.on_event, {}
+        self._on_event, self.opened, self.failure = settings.on_event, {}, None
         self._settings, self._respond = settings, respond
+        #: Whether status and headers have left.
+        self.committed = False
+        self._args: tuple[Any, ...] = ()
 
     # What the application calls
 
@@ -91,8 +92,7 @@ class Exchange(Registry):
                 self.commit()
             self.seal(last=last)
             args = self._with_sessions(args)
-        self.committed, self._args = True, ()  # exc_info must not be kept
-        self.phase = _LATE
+        self.committed, self._args, self.phase = True, (), _LATE  # exc_info must not be kept
         self._write = self._respond(*args)
         if last:
             self.release()

@@ -204,8 +204,11 @@ class Registry:
         if self.environ.get("wsgi.url_scheme") == "http":
             self._advise()
         if plain and cache_control:
-            ours = [("Set-Cookie", value) for value in cookies.values()]
-            return [*headers, _VARY, *ours, ("Cache-Control", cache_control)]
+            headers = [*headers, _VARY]
+            for value in cookies.values():
+                headers.append(("Set-Cookie", value))  # noqa: PERF401 - a list of its own takes longer
+            headers.append(("Cache-Control", cache_control))
+            return headers
         headers = _headers.with_vary(headers)
         headers, replaced = _headers.with_cookies(headers, cookies)
         for value in replaced:

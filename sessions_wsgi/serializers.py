@@ -93,6 +93,16 @@ class CBORSerializer:
         except (Refused, UnicodeEncodeError) as error:
             raise self._located(value, error) from error.__cause__
 
+    def dumps_envelope(self, head: list[Any], values: dict[Any, Any], extras: dict[Any, Any]) -> bytes:
+        """The same as ``dumps([*head, values, extras])`` after half of the walk: `head` are a few numbers."""
+        value = [*head, values, extras]
+        if is_plain(values, SCALARS, SCALARS, DEPTH - 1) and not extras:
+            try:
+                return _cbor_dumps(value)
+            except UnicodeEncodeError:  # told with its place
+                pass
+        return self.dumps(value)
+
     def loads(self, data: bytes) -> Any:
         """What `dumps` made.
 
