@@ -206,7 +206,7 @@ class Registry:
         if plain and cache_control:
             headers = [*headers, _VARY]
             for value in cookies.values():
-                headers.append(("Set-Cookie", value))  # noqa: PERF401 - a list of its own takes longer
+                headers.append(("Set-Cookie", value))
             headers.append(("Cache-Control", cache_control))
             return headers
         headers = _headers.with_vary(headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessions_wsgi.backends import Version
 from sessions_wsgi.session import Session
@@ -38,6 +38,13 @@ class Renewed(NamedTuple):
     moved: bool = False
 
 
+_NOTHING = (None, None)
+
+
 def noted(session: Session) -> tuple[str | None, float | None]:
     """What a list of its principal's sessions says of it."""
-    return session.label, session.max_age
+    return noted_in(session.extras)
+
+
+def noted_in(extras: dict[str, Any]) -> tuple[str | None, float | None]:
+    return (extras.get("label"), extras.get("max_age")) if extras else _NOTHING

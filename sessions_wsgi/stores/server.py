@@ -15,9 +15,9 @@ from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._ended import Replaced
-from sessions_wsgi.stores._origin import Origin, Renewed
+from sessions_wsgi.stores._origin import Origin, Renewed, noted_in
 from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
-from sessions_wsgi.stores._tombstones import end, moved_in, successor_in
+from sessions_wsgi.stores._tombstones import FIRST_OF_LEFT, end, moved_in, successor_in
 from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -94,14 +94,12 @@ class ServerStore(BuiltinStore):
         record = self.backend.load(key)
         if record is None:
             raise DecodeError("expired")
-        if (handle := moved_in(record.data)) is not None:
-            raise Replaced(handle, moved=True)
-        if (renewed := successor_in(record.data)) is not None:
-            raise Replaced(renewed) if renewed else DecodeError("expired")
+        if record.data[:1] == FIRST_OF_LEFT:
+            _require_no_tombstone(record.data)
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
         created_ms, saved_ms, values, extras = loaded
-        noted = extras.get("label"), extras.get("max_age")
+        noted = noted_in(extras)
         origin = Origin(
             raw_id, key, record.version, record.expires, data, saved_ms, text, fresh, record_fresh, noted
         )
@@ -165,3 +163,10 @@ class ServerStore(BuiltinStore):
 
     def _end(self, handle: str) -> bool:
         return end(self.backend, handle, self._clock())
+
+
+def _require_no_tombstone(data: bytes) -> None:
+    if (handle := moved_in(data)) is not None:
+        raise Replaced(handle, moved=True)
+    if (renewed := successor_in(data)) is not None:
+        raise Replaced(renewed) if renewed else DecodeError("expired")
