@@ -201,32 +201,26 @@ class Registry:
         plain, cookies = _headers.are_plain(headers), self._cookies  # as nearly every response is
         if not cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
-        if self.environ.get("wsgi.url_scheme") == "http":
-            self._advise()
+        if self.environ.get("wsgi.url_scheme") == "http" and any(
+            session.options.secure for session, _, _ in self.opened.values()
+        ):
+            _advice.about_plain_http(self.environ)
         if plain and cache_control:
             headers = [*headers, _VARY]
             for value in cookies.values():
                 headers.append(("Set-Cookie", value))
             headers.append(("Cache-Control", cache_control))
             return headers
-        headers = _headers.with_vary(headers)
-        headers, replaced = _headers.with_cookies(headers, cookies)
-        for value in replaced:
-            if value not in self._replaced:
-                logger.warning(
-                    "a Set-Cookie of %r that somebody else wrote was replaced", value.partition("=")[0]
-                )
-        headers, shared = _headers.with_private_cache(headers, cache_control)
-        if shared:
-            for session, _, cookie in self.opened.values():
-                if cookie in cookies:
-                    session.note("uncacheable", "shared caching was allowed")
-                    report_notes(session, self._on_event)
+        headers, foreign, shared = _headers.with_all(headers, cookies, cache_control)
+        for value in set(foreign).difference(self._replaced):
+            logger.warning(
+                "a Set-Cookie of %r that somebody else wrote was replaced", value.partition("=")[0]
+            )
+        for session, _, cookie in self.opened.values() if shared else ():
+            if cookie in cookies:
+                session.note("uncacheable", "shared caching was allowed")
+                report_notes(session, self._on_event)
         return headers
-
-    def _advise(self) -> None:
-        if any(session.options.secure for session, _, _ in self.opened.values()):
-            _advice.about_plain_http(self.environ)
 
     def seal(self, *, last: bool = False) -> None:
         """The headers have left: from now on only what needs no cookie may change.
