@@ -74,15 +74,15 @@ class Lifetime:
 class Span:
     """A `Lifetime` in milliseconds, at work on sessions."""
 
-    __slots__ = ("_absolute", "_idle", "_only", "_touch", "endless", "steady")
+    __slots__ = ("_absolute", "_idle", "_touch", "endless", "steady", "sure_ms")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._absolute, self._idle, self._touch = map(
             _milliseconds, (lifetime.absolute, lifetime.idle, lifetime.touch_after)
         )
 
-        # The absolute limit where it is the only one.
-        self._only = self._absolute if self._idle is None else None
+        #: For so long after it began a session without extras lives whenever it was seen; 0: it depends.
+        self.sure_ms = self._absolute or 0 if self._idle is None else 0
         #: Activity keeps a session alive for ever.
         self.endless = self._absolute is None
         #: Nothing but a session's own `max_age` can make a touch due.
@@ -108,11 +108,7 @@ class Span:
         latest = now_ms + SKEW_MS
         if created_ms > latest or seen_ms > latest or (extras and extras.get("authenticated_ms", 0) > latest):
             raise Ended("expired")
-        if extras or self._only is None:
-            end = self.end_ms(created_ms, seen_ms, extras)
-        else:
-            end = created_ms + self._only
-        if now_ms >= end:
+        if now_ms >= self.end_ms(created_ms, seen_ms, extras):
             raise Ended("expired")
 
     def touch_due(self, seen_ms: float, extras: dict[str, Any], now_ms: float) -> bool:

@@ -142,7 +142,9 @@ class BuiltinStore:
         """
         created_ms, seen_ms, values, extras = loaded
         span, clock = self._span, self._clock
-        span.require_alive(created_ms, seen_ms, extras, now_ms)
+        # Most began and were seen in the past, and have one limit.
+        if extras or not created_ms <= seen_ms <= now_ms < created_ms + span.sure_ms:
+            span.require_alive(created_ms, seen_ms, extras, now_ms)
         session = Session(
             name, values, self.options, extras, created_ms, seen_ms, False, origin, handle, None, clock
         )
