@@ -27,11 +27,15 @@ class Locked:
         self._path, self._durable = path, durable
 
     def __enter__(self) -> str:
-        self._fd = self._open()
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            fd = self._fd = self._open()
+        except FileNotFoundError:
+            make(self._path, durable=self._durable)
+            fd = self._fd = self._open()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
         except BaseException:
-            os.close(self._fd)
+            os.close(fd)
             raise
         return self._path
 
@@ -41,12 +45,8 @@ class Locked:
         os.close(self._fd)
 
     def _open(self) -> int:
-        lock = f"{self._path}/.lock"  # never removed: it is what all of them lock
-        try:
-            return os.open(lock, _LOCK, 0o600)
-        except FileNotFoundError:
-            make(self._path, durable=self._durable)
-            return os.open(lock, _LOCK, 0o600)
+        # The file is never removed: it is what all of them lock.
+        return os.open(f"{self._path}/.lock", _LOCK, 0o600)
 
 
 def of(root: str, key: str) -> str:

@@ -26,6 +26,8 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 # Errors of `open` that are the file's own: a symlink, somebody else's, a socket.
 _UNREADABLE = (errno.ELOOP, errno.EMLINK, errno.EACCES, errno.ENXIO)
 
+_CANNOT_RESERVE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
 # A session, an entry of a list, a file not yet in its place. Anything else in a folder is left alone.
 _OURS = re.compile(r"[0-9a-f]{62}(\.[0-9a-f]{64})?|\.[0-9a-f]{32}\.tmp")
 
@@ -50,7 +52,7 @@ def write(folder: str, name: str, data: bytes, expires: float, *, durable: bool)
     fd = os.open(temporary, _WRITE, 0o600)
     try:
         try:
-            _fill(fd, _compose(data, version))
+            _fill(fd, version, data)
             _set_deadline(fd, expires, durable=durable)
         finally:
             os.close(fd)
@@ -107,10 +109,10 @@ def is_stale(path: str, now: float, folder: int | None = None) -> bool:
     if _OURS.fullmatch(name) is None:
         return False
     try:
-        mtime = os.stat(path, dir_fd=folder, follow_symlinks=False).st_mtime_ns
+        mtime = os.stat(path, dir_fd=folder, follow_symlinks=False).st_mtime
     except FileNotFoundError:
         return False
-    return mtime / 1e9 <= now or is_temporary(name)
+    return mtime <= now or is_temporary(name)
 
 
 def is_temporary(name: str) -> bool:
@@ -130,41 +132,31 @@ def _check_refusal(path: str, error: OSError) -> None:
 
 def _record(fd: int, path: str) -> Record | None:
     found = os.fstat(fd)
-    content = _read(fd, found.st_size) if stat.S_ISREG(found.st_mode) else b""
-    if len(content) < 24 or not content.startswith(_MAGIC) or zlib.crc32(content) != _WITH_CRC:
+    content = b""
+    if stat.S_ISREG(found.st_mode):
+        content = os.read(fd, found.st_size)
+        while len(content) < found.st_size and (more := os.read(fd, found.st_size - len(content))):
+            content += more
+    if len(content) < 24 or content[:4] != _MAGIC or zlib.crc32(content) != _WITH_CRC:
         logger.warning("session file %s is damaged or foreign: no session", path)
         return None
-    return Record(content[20:-4], content[4:20], found.st_mtime_ns / 1e9)
+    return Record(content[20:-4], content[4:20], found.st_mtime)
 
 
-def _compose(data: bytes, version: bytes) -> bytes:
+def _fill(fd: int, version: bytes, data: bytes) -> None:
     content = _MAGIC + version + data
-    return content + zlib.crc32(content).to_bytes(4, "little")
-
-
-def _fill(fd: int, content: bytes) -> None:
-    _reserve(fd, len(content))
+    content += zlib.crc32(content).to_bytes(4, "little")
+    # Without blocks of its own, ext4 flushes a file that is renamed over another one: twice the time.
+    try:
+        os.posix_fallocate(fd, 0, len(content))
+    except AttributeError:
+        pass  # macOS has none
+    except OSError as error:
+        if error.errno not in _CANNOT_RESERVE:
+            raise
     written = os.write(fd, content)
     while written < len(content):
         written += os.write(fd, content[written:])
-
-
-def _reserve(fd: int, size: int) -> None:
-    # Without blocks of its own, ext4 flushes a file that is renamed over another one: twice the time.
-    try:
-        os.posix_fallocate(fd, 0, size)
-    except AttributeError:  # not on macOS
-        return
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-
-
-def _read(fd: int, size: int) -> bytes:
-    content = os.read(fd, size)
-    while len(content) < size and (more := os.read(fd, size - len(content))):
-        content += more
-    return content
 
 
 def _set_deadline(fd: int, expires: float, *, durable: bool) -> None:

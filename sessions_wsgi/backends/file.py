@@ -65,7 +65,10 @@ class FileBackend:
     def load(self, key: str) -> Record | None:
         """The record, or None, also for a file that is damaged or not ours (logged)."""
         folder = _folder.of(self._root, key)
-        return self._live(f"{folder}/{key[2:]}") if folder in self._known or self._has(folder) else None
+        if folder not in self._known and not self._has(folder):
+            return None
+        record = _record_file.read(f"{folder}/{key[2:]}")
+        return record if record is not None and record.expires > self._clock() else None
 
     @_failures("create")
     def create(self, key: str, data: bytes, expires: float) -> Version | None:
