@@ -62,6 +62,8 @@ class Connection:
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        #: What its thread read last, a key and a deadline: a hint, as it may be another one meanwhile.
+        self.seen = ("", 0.0)
         self._connect = connect
         self._lock = threading.RLock()
         self._open: sqlite3.Connection | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -77,7 +76,6 @@ class SQLiteBackend:
         self._path = _checked(path)
         self._clock, self._sweep = clock, Sweep(sweep_every)
         self._connection = Connections(partial(connect, self._path, timeout))
-        self._loaded = _Loaded()
 
     def __repr__(self) -> str:
         return f"SQLiteBackend({self._path!r})"
@@ -95,12 +93,13 @@ class SQLiteBackend:
     @_failures("load")
     def load(self, key: str) -> Record | None:
         """The record, or None."""
-        with self._connection() as cursor:
-            rows = cursor.execute(_LOAD, (key, self._clock())).fetchall()
-        if not rows:
+        connection = self._connection()
+        with connection as cursor:
+            row = cursor.execute(_LOAD, (key, self._clock())).fetchone()  # it looks that there is but one
+        if row is None:
             return None
-        record = Record(*rows[0])
-        self._loaded.key, self._loaded.expires = key, record.expires
+        record = Record(*row)
+        connection.seen = key, record.expires
         return record
 
     @_failures("create")
@@ -116,7 +115,7 @@ class SQLiteBackend:
     def update(self, key: str, data: bytes, expires: float, version: Version) -> Version | Conflict | Gone:
         """Replace the record, if it still has this version."""
         new_version, now = _new_version(), self._clock()
-        same = self._loaded.has(key, expires)
+        same = self._connection().seen == (key, expires)
         done = same and self._write(_REPLACE, new_version, data, key, version, expires, now)
         if not done and not self._write(_UPDATE, new_version, data, expires, key, version, now):
             record = self.load(key)
@@ -167,15 +166,6 @@ class SQLiteBackend:
         # Each statement is a transaction of its own, which begins as a writer: two never wait for each other.
         with self._connection() as cursor:
             return cursor.execute(statement, values).rowcount
-
-
-class _Loaded(threading.local):
-    """The deadline that each thread saw last: a hint, as it may be another one meanwhile."""
-
-    key, expires = "", 0.0
-
-    def has(self, key: str, expires: float) -> bool:
-        return self.expires == expires and self.key == key
 
 
 def _new_version() -> int:
