@@ -47,9 +47,9 @@ BOUNDS: dict[tuple[str, str], dict[str, int]] = {
     ("file", "untouched"): {},
     ("file", "read"): {"HMAC": 1, "backend": 1, "clock": 3, "loads": 1, "system": 4},
     ("file", "write"): {
-        "HMAC": 1, "backend": 2, "clock": 4, "dumps": 1, "loads": 1, "random": 1, "system": 20,
+        "HMAC": 1, "backend": 2, "clock": 4, "dumps": 1, "loads": 1, "random": 1, "system": 18,
     },
-    ("file", "new"): {"HMAC": 1, "backend": 1, "clock": 3, "dumps": 1, "random": 2, "system": 13},
+    ("file", "new"): {"HMAC": 1, "backend": 1, "clock": 3, "dumps": 1, "random": 2, "system": 11},
     ("file", "forged"): {"HMAC": 1, "clock": 2},
     ("sqlite", "untouched"): {},
     ("sqlite", "read"): {"HMAC": 1, "SQL": 1, "backend": 1, "clock": 3, "loads": 1},
