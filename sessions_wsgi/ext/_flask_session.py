@@ -109,6 +109,11 @@ class FlaskSession(SessionMixin):
     def __contains__(self, key: object) -> bool:
         return bool(self._flashes) if key == _FLASHES else key in self._inner
 
+    def update(self, *others: Any, **values: Any) -> None:
+        """Take over what is in another mapping; a change even if that is empty, as in Flask."""
+        super().update(*others, **values)
+        self._modified = True
+
     def __ior__(self, other: Any) -> Self:
         self.update(other)
         return self

@@ -386,6 +386,11 @@ def test_a_write_sends_the_cookie_even_if_the_value_is_the_same(any_app: Flask) 
     assert cookies_of(stored(any_app, value=1).get("/"))
 
 
+def test_an_empty_update_counts_as_a_write(any_app: Flask) -> None:
+    view(any_app, lambda: session.update({}))
+    assert cookies_of(stored(any_app, value=1).get("/"))
+
+
 def test_reading_sends_no_cookie_but_vary(any_app: Flask) -> None:
     view(any_app, lambda: str(session["value"]))
     response = stored(any_app, value=1).get("/")
