@@ -179,7 +179,8 @@ class SessionStore(SessionBase):
         if not text and self.session_key is not None and not self.exists(self.session_key):
             self._inner = self._watched = None
             raise UpdateError
-        self._session_key = text or self.session_key
+        if text and text != self.session_key:  # the browser needs it, even if the values are the same
+            self._session_key, self.modified = text, True
         inner.committed(stored=self.session_key is not None)  # not every store keeps the session's books
         self._inner, self._session_cache = inner, inner.stored_values
 

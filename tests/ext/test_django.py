@@ -19,10 +19,8 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.core.management import call_command
-from django.db import connections
 from django.test import AsyncClient, Client, override_settings
 from django.utils import timezone
-from django.utils.functional import empty
 from django.utils.safestring import mark_safe
 
 from sessions_wsgi import (
@@ -41,7 +39,6 @@ from sessions_wsgi.ext.django import SessionStore
 from sessions_wsgi.session import Session
 from sessions_wsgi.testing import ManualClock
 
-SECRET = "w8#k2!vq^z0p5r7t9y1u3i(o4a6s8d0f-g2h4j6k8l0x2c4v6b8"
 KEY = "tGq7dYw2Lk0vXo4sRz9BfUc1MhJe6NpAiKx3WyTb5Qg"
 OTHER_KEY = "Zr8nVt5xHq2JmLw0EoKb7CsPd4YgXf9UaTi1NvRh6Mk"
 OURS = "sessions_wsgi.ext.django"
@@ -66,37 +63,7 @@ def each(engines: list[str]) -> Any:
     return pytest.mark.parametrize("engine", engines, ids=name_of, indirect=True)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A project of Django for the tests of this module; what was configured before is put back."""
-    before, settings._wrapped = settings._wrapped, empty
-    database = tmp_path_factory.mktemp("django") / "django.db"
-    settings.configure(
-        SECRET_KEY=SECRET,
-        ALLOWED_HOSTS=["testserver"],
-        ROOT_URLCONF="django_site",
-        USE_TZ=True,
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(database)}},
-        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-        INSTALLED_APPS=[
-            "django.contrib.contenttypes",
-            "django.contrib.auth",
-            "django.contrib.sessions",
-            "django.contrib.messages",
-        ],
-        MIDDLEWARE=[
-            "django.contrib.sessions.middleware.SessionMiddleware",
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "django.contrib.messages.middleware.MessageMiddleware",
-        ],
-    )
-    django.setup()
-    call_command("migrate", verbosity=0)
-    yield
-    connections.close_all()
-    settings._wrapped = before
-    _django_settings._made.cache_clear()
+pytestmark = pytest.mark.usefixtures("django_project")
 
 
 @pytest.fixture
@@ -635,6 +602,19 @@ def test_an_explicit_save_stores_even_nothing(make: type[Any]) -> None:
     assert not make(session.session_key).is_empty()
 
 
+@each(["signed_cookies", "cookie:"])
+def test_an_explicit_save_into_a_cookie_must_reach_the_browser(stored: Any) -> None:
+    """It prolongs the session, even if nothing was changed."""
+    stored.save()
+    assert stored.modified
+
+
+@each(ON_SERVERS)
+def test_an_explicit_save_on_a_server_need_not(stored: Any) -> None:
+    stored.save()
+    assert not stored.modified
+
+
 @each(ON_SERVERS)
 def test_a_saved_session_exists(make: type[Any]) -> None:
     session = make()
@@ -961,7 +941,7 @@ def test_clearsessions_has_nothing_to_do_for_cookies() -> None:
 def test_without_a_store_the_session_is_in_the_cookie() -> None:
     with override_settings(SESSION_ENGINE=OURS):
         key = written(a=1).session_key
-        assert dict(CookieStore(SECRET).open("sessionid", [key])) == {"a": 1}
+        assert dict(CookieStore(settings.SECRET_KEY).open("sessionid", [key])) == {"a": 1}
 
 
 def test_the_secret_key_is_the_key() -> None:
