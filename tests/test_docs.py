@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,17 @@ def test_its_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "page", module)
     for number, block in enumerate(blocks(page), 1):
         exec(compile(block, f"{page.name}, block {number}", "exec"), vars(module))
+
+
+def test_the_page_on_testing_is_a_file_of_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of its blocks in one file, as somebody puts them together; pytest runs them."""
+    monkeypatch.setenv("SESSION_KEYS", Key.generate().secret.decode())
+    content = "\n".join(blocks(ROOT / "docs" / "testing.md"))
+    (tmp_path / "test_page.py").write_text(content, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+    assert int(re.findall(r"(\d+) passed", ended.stdout)[0]) > content.count("\ndef test_") > 5
 
 
 @page
