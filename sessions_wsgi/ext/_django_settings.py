@@ -17,12 +17,12 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from sessions_wsgi._urls import nearest
-from sessions_wsgi._walk import DEPTH
 from sessions_wsgi.config import _told_as, store_from_url
 from sessions_wsgi.cookies import MAX_AGE_LIMIT
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import ConfigError, SerializeError, logger
 from sessions_wsgi.ext._django_engine import Engine
+from sessions_wsgi.ext._plain import plain
 from sessions_wsgi.keys import Key
 from sessions_wsgi.serializers import CBORSerializer
 
@@ -122,33 +122,7 @@ class PlainSerializer(CBORSerializer):
         try:
             return super().dumps(value)
         except SerializeError:
-            return super().dumps(_plain(value, DEPTH, {}))
-
-
-def _plain(value: Any, depth: int, done: dict[int, Any]) -> Any:
-    """The value with instances of subclasses as those of the built-in class, in the order of `json`.
-
-    :param done: results by identity, so that lists which hold each other take no longer than others.
-    """
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int.__index__(value)
-    if isinstance(value, float):
-        return float.__float__(value)
-    if depth < 0 or not isinstance(value, dict | list | tuple):
-        return value  # the serializer keeps it, or names the place
-    if id(value) not in done:
-        done[id(value)] = value
-        done[id(value)] = _plain_parts(value, depth - 1, done)
-    return done[id(value)]
-
-
-def _plain_parts(box: Any, depth: int, done: dict[int, Any]) -> Any:
-    if isinstance(box, dict):
-        return {_plain(key, depth, done): _plain(item, depth, done) for key, item in box.items()}
-    parts = (_plain(item, depth, done) for item in box)
-    return list(parts) if isinstance(box, list) else tuple(parts)
+            return super().dumps(plain(value))
 
 
 def _reset(*, setting: str, **_: Any) -> None:

@@ -11,10 +11,10 @@ from flask.sessions import SessionMixin
 
 from sessions_wsgi._commit import close, commit, report_notes
 from sessions_wsgi.errors import SessionSealedError
-from sessions_wsgi.ext._flask_values import as_stored, kept_by, restore_flashes, restore_values
+from sessions_wsgi.ext._flask_values import as_stored, restore_flashes, restore_values
+from sessions_wsgi.ext._plain import kept_by
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import Registry
-from sessions_wsgi.serializers import JSONSerializer
 from sessions_wsgi.session import Seal, Session
 
 _FLASHES = "_flashes"  # the key under which Flask keeps them
@@ -39,8 +39,7 @@ class FlaskSession(SessionMixin):
 
     def __init__(self, store: Store, name: str, environ: dict[str, Any]) -> None:
         self._store, self._name, self._environ = store, name, environ
-        serializer = getattr(store, "_serializer", None) or JSONSerializer()
-        self._keeps = kept_by(serializer.dumps)
+        self._keeps = kept_by(store)
 
     @cached_property
     def _inner(self) -> Session:

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from flask.json.tag import TaggedJSONSerializer
 
-from sessions_wsgi.errors import SerializeError
+from sessions_wsgi.ext._plain import Keeps
 from sessions_wsgi.session import Session
 
 _TAGS = TaggedJSONSerializer()
 _SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 _BOXES: frozenset[type] = frozenset({dict, list, tuple})
-
-Keeps = Callable[[Any], bool]
-
-
-def kept_by(dumps: Callable[[Any], object]) -> Keeps:
-    """Whether a serializer keeps a value as it is."""
-
-    def keeps(value: Any) -> bool:
-        try:
-            dumps(value)
-        except SerializeError:
-            return False
-        return True
-
-    return keeps
 
 
 @contextmanager

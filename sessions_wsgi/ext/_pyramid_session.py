@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from enum import Enum
 from secrets import token_hex
 from typing import Any, Self
 
@@ -20,8 +19,8 @@ _QUEUE = "_f_"  # before a queue's name: where an importer of Pyramid's cookies 
 class PyramidSession(MutableMapping[Any, Any]):
     """What ``request.session`` is: `ISession`, and everything of our own `Session`: `login`, `max_age` …
 
-    Text of a class of its own, such as a translation string, becomes plain text, as in Pyramid's own
-    sessions.
+    What has a class of its own, such as a translation string, is stored as the plain text that it is, as in
+    Pyramid's own sessions.
     """
 
     __slots__ = ("_session",)
@@ -53,7 +52,7 @@ class PyramidSession(MutableMapping[Any, Any]):
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
         """Leave a message in this queue, a category of `Session.flash`."""
         if allow_duplicate or msg not in self.peek_flash(queue):
-            self._session.flash(_plain(msg), queue)
+            self._session.flash(msg, queue)
 
     def pop_flash(self, queue: str = "") -> list[Any]:
         """The messages of this queue; they are gone with it."""
@@ -79,7 +78,7 @@ class PyramidSession(MutableMapping[Any, Any]):
         return self._session[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._session[key] = _plain(value)
+        self._session[key] = value
 
     def __delitem__(self, key: Any) -> None:
         del self._session[key]
@@ -137,9 +136,3 @@ class PyramidSession(MutableMapping[Any, Any]):
         if name not in {"label", "max_age", "options"}:
             raise AttributeError(f"a session takes no attribute {name!r}")
         setattr(self._session, name, value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str) and type(value) is not str and not isinstance(value, Enum):
-        return str.__str__(value)
-    return value

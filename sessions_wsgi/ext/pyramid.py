@@ -15,6 +15,7 @@ from sessions_wsgi import _texts
 from sessions_wsgi.config import store_from_settings, stripped
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import BackendError, ConfigError, OnEvent, logger
+from sessions_wsgi.ext._plain import make_plain
 from sessions_wsgi.ext._pyramid_session import PyramidSession
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import ENVIRON_KEY, Registry
@@ -81,7 +82,9 @@ class SessionFactory:
         while outer is not None and outer.sealed:  # of an attempt before this one
             outer = outer.parent
         if outer is not None and outer.stores.get(self._name) is self._store:
-            return PyramidSession(outer[self._name])
+            session = outer[self._name]
+            request.add_response_callback(lambda *_: make_plain(session, self._store))
+            return PyramidSession(session)
         registry = Registry(self._stores, environ, outer, self._on_event)
         session = registry[self._name]
         environ[ENVIRON_KEY] = registry
@@ -108,6 +111,8 @@ class _Saving:
             request.add_response_callback(self.save)
             return
         if self._on_exception or getattr(request, "exception", None) is None:
+            for session, store, _ in self._registry.opened.values():
+                make_plain(session, store)
             self._registry.commit()
             self._registry.seal(last=True)
         response.headerlist = self._registry.headers(response.headerlist, self._cache_control)

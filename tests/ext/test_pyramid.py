@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,11 +27,13 @@ from zope.interface.verify import verifyObject
 
 from sessions_wsgi import (
     BackendError,
+    CBORSerializer,
     ConfigError,
     CookieOptions,
     CookieStore,
     FileStore,
     MemoryStore,
+    SerializeError,
     ServerStore,
     SessionMiddleware,
     SessionSealedError,
@@ -347,20 +351,77 @@ class Lazy(str):
     __slots__ = ("domain",)
 
 
+class Size(IntEnum):
+    BIG = 3
+
+
+OF_THEIR_OWN_CLASS: list[tuple[Any, Any]] = [
+    (Lazy("hello"), "hello"),
+    ([Lazy("hello"), {"text": Lazy("hello")}], ["hello", {"text": "hello"}]),
+    ({Lazy("key"): Size.BIG}, {"key": 3}),
+    (OrderedDict(a=[Size.BIG]), {"a": [3]}),
+    (type("Share", (float,), {})(0.5), 0.5),
+    (type("Items", (list,), {})("ab"), ["a", "b"]),
+]
+
+
+@pytest.mark.parametrize(("value", "plain"), OF_THEIR_OWN_CLASS, ids=repr)
 @each
-def test_text_of_another_class_is_kept_as_text(factory: Any) -> None:
+def test_what_has_a_class_of_its_own_is_kept_as_what_it_is(factory: Any, value: Any, plain: Any) -> None:
     def view(request: Any) -> Response:
-        request.session["x"] = Lazy("hello")
-        request.session.update(y=Lazy("hello"))
-        request.session.flash(Lazy("hello"))
+        request.session["x"] = value
+        request.session.flash(value)
+        assert request.session["x"] is value
         return ok()
 
     def read(request: Any) -> Response:
-        return ok([request.session["x"], request.session["y"], *request.session.pop_flash()])
+        return ok([request.session["x"], *request.session.pop_flash()])
 
     site = serve(factory(), view=view, read=read)
     site.get("/view")
-    assert site.get("/read").text == "['hello', 'hello', 'hello']"
+    assert site.get("/read").text == repr([plain, plain])
+
+
+def test_behind_the_middleware_as_well() -> None:
+    def view(request: Any) -> Response:
+        request.session["x"] = [Lazy("hello")]
+        return ok()
+
+    site = behind(MemoryStore(KEY, options=PLAIN), view=view, read=reads)
+    site.get("/view")
+    assert site.get("/read").text == "['hello']"
+
+
+def test_a_class_that_is_registered_is_kept() -> None:
+    serializer = CBORSerializer(types={"size/1": Size})
+
+    def view(request: Any) -> Response:
+        request.session["x"] = [Size.BIG, Lazy("hello")]
+        return ok()
+
+    store = CookieStore(KEY, options=PLAIN, serializer=serializer)
+    site = serve(session_factory(store), view=view, read=reads)
+    site.get("/view")
+    assert site.get("/read").text == repr([Size.BIG, "hello"])
+
+
+def test_what_cannot_be_kept_is_told_by_its_place() -> None:
+    with pytest.raises(SerializeError, match=r"session\['x'\]\[0\]"):
+        asked(FACTORIES["signed"](), lambda request: request.session.update(x=[object()]))
+
+
+@ours
+def test_who_holds_a_list_goes_on_writing_into_it(factory: Any) -> None:
+    """What is plain stays the very same object, after the save as well."""
+    held: list[Any] = []
+
+    def view(request: Any) -> Response:
+        request.session["x"] = held
+        request.add_finished_callback(lambda request: held.append(request.session["x"] is held))
+        return ok()
+
+    serve(factory(), view=view).get("/view")
+    assert held == [True]
 
 
 # The moments of saving
