@@ -20,13 +20,11 @@ from sessions_wsgi._urls import nearest
 from sessions_wsgi.config import _told_as, store_from_url
 from sessions_wsgi.cookies import MAX_AGE_LIMIT
 from sessions_wsgi.envelope import Lifetime
-from sessions_wsgi.errors import ConfigError, SerializeError, logger
+from sessions_wsgi.errors import ConfigError, logger
 from sessions_wsgi.ext._django_engine import Engine
-from sessions_wsgi.ext._plain import plain
 from sessions_wsgi.keys import Key
-from sessions_wsgi.serializers import CBORSerializer
 
-__all__ = ["PlainSerializer", "current_store"]
+__all__ = ["current_store"]
 
 _SETTINGS = ("SESSIONS_WSGI_STORE", "SESSIONS_WSGI_KEYS", "SESSIONS_WSGI_ACCEPT")
 _SALT = b"sessions_wsgi/ext/django/1"
@@ -79,7 +77,6 @@ def _from_url(url: str, **given: Any) -> Any:
             accept=_sources(given.get("SESSIONS_WSGI_ACCEPT", ())),
             # Django decides how long a session lives, see `SessionStore._write`; no browser keeps one longer.
             lifetime=Lifetime(absolute=None, idle=MAX_AGE_LIMIT),
-            serializer=PlainSerializer(),
         )
 
 
@@ -111,18 +108,6 @@ def _warn() -> None:
         "SECRET_KEY or one of its fallbacks is short or guessable: it was stretched, at half a second for "
         "each; set SESSIONS_WSGI_KEYS to what sessions-wsgi keygen makes"
     )
-
-
-class PlainSerializer(CBORSerializer):
-    """Keeps what `CBORSerializer` keeps; what is refused is taken for its base, as Django's JSON takes it:
-    a `SafeString` or a member of `TextChoices` for the str that it is.
-    """
-
-    def dumps(self, value: Any) -> bytes:
-        try:
-            return super().dumps(value)
-        except SerializeError:
-            return super().dumps(plain(value))
 
 
 def _reset(*, setting: str, **_: Any) -> None:

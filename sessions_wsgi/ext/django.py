@@ -16,8 +16,9 @@ from django.contrib.sessions.backends.base import CreateError, SessionBase, Upda
 
 from sessions_wsgi._commit import end_source
 from sessions_wsgi.cookies import MAX_SECONDS
-from sessions_wsgi.errors import report
+from sessions_wsgi.errors import SerializeError, report
 from sessions_wsgi.ext._django_settings import current_store
+from sessions_wsgi.ext._plain import kept_by, plain
 from sessions_wsgi.session import Session
 
 __all__ = ["SessionStore"]
@@ -59,7 +60,10 @@ class SessionStore(SessionBase):
         if all(type(value) in _IMMUTABLE for value in inner.stored_values.values()):
             return False
         inner.mark_changed()
-        return bool(changed(inner))
+        try:
+            return bool(changed(inner))
+        except SerializeError:  # a save may still make it plain
+            return True
 
     # Reading
 
@@ -134,9 +138,7 @@ class SessionStore(SessionBase):
         if key is None:
             return
         inner = self._open(key)
-        if (
-            not inner.is_new or inner.muted
-        ):  # muted: another request gave it a new key, which must end as well
+        if not inner.is_new or inner.muted:  # muted: under the key that another request gave it
             inner.destroy()
             current_store().commit(inner)
             end_source(inner, current_store())
@@ -164,7 +166,7 @@ class SessionStore(SessionBase):
 
         :raises UpdateError: another request ended the session.
         """
-        inner.stored_values = values
+        inner.stored_values = plain(values, kept_by(current_store()))
         # `_is_over` knows what has passed already.
         inner.max_age = min(max(1, self.get_expiry_age()), MAX_SECONDS)
         inner.mark_changed()

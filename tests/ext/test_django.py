@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from http.cookies import Morsel
 from importlib import import_module
 from pathlib import Path
@@ -25,9 +26,11 @@ from django.utils.safestring import mark_safe
 
 from sessions_wsgi import (
     BackendError,
+    CBORSerializer,
     ConfigError,
     CookieOptions,
     CookieStore,
+    JSONSerializer,
     Key,
     Lifetime,
     SerializeError,
@@ -383,6 +386,27 @@ def test_a_subclass_is_taken_for_its_base_as_json_does(make: type[Any]) -> None:
     assert kept == {"paid": ["<b>", 3, 0.5, ("paid",), True, None]}
     assert [type(item) for item in kept["paid"]] == [str, int, float, tuple, bool, type(None)]
     assert [type(key) for key in kept] == [str]
+
+
+@pytest.mark.parametrize("serializer", [CBORSerializer(), JSONSerializer()], ids=["cbor", "json"])
+def test_so_it_is_in_a_store_of_ones_own(serializer: Any) -> None:
+    with with_store(ServerStore(MemoryBackend(), KEY, serializer=serializer)):
+        first = written(names=[mark_safe("<b>")])
+        later = SessionStore(first.session_key)
+        later["names"].append(mark_safe("<i>"))
+        assert later.modified
+        later.save()
+        assert [type(name) for name in SessionStore(first.session_key)["names"]] == [str, str]
+
+
+def test_a_class_that_is_registered_there_is_kept() -> None:
+    class Size(IntEnum):
+        BIG = 3
+
+    with with_store(CookieStore(KEY, serializer=CBORSerializer(types={"size/1": Size}))):
+        key = written(sizes=[Size.BIG], name=mark_safe("<b>")).session_key
+        assert SessionStore(key)["sizes"][0] is Size.BIG
+        assert type(SessionStore(key)["name"]) is str
 
 
 @each([engine for engine in ALL if engine != "cache"])  # which pickles
