@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from flask.sessions import SessionMixin
 
 from sessions_wsgi._commit import close, commit, report_notes
 from sessions_wsgi.errors import SessionSealedError
 from sessions_wsgi.ext._flask_values import as_stored, restore_flashes, restore_values
+from sessions_wsgi.ext._like_dict import LikeDict
 from sessions_wsgi.ext._plain import kept_by
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import Registry
@@ -21,7 +22,7 @@ _FLASHES = "_flashes"  # the key under which Flask keeps them
 _SETTABLE = frozenset({"label", "max_age", "options"})
 
 
-class FlaskSession(SessionMixin):
+class FlaskSession(LikeDict, SessionMixin):
     """What `flask.session` is: Flask's `permanent`, `modified`, `accessed` and `new`, and all of a `Session`.
 
     Opened at its first use. A write counts as a change, as in Flask; so does one inside a value, without any
@@ -113,22 +114,8 @@ class FlaskSession(SessionMixin):
         super().update(*others, **values)
         self._modified = True
 
-    def __ior__(self, other: Any) -> Self:
-        self.update(other)
-        return self
-
-    def popitem(self) -> tuple[Any, Any]:
-        """The last item, as of a dict."""
-        for key in reversed(list(self)):
-            return key, self.pop(key)
-        raise KeyError("the session is empty")
-
     def __repr__(self) -> str:
         return repr(self._inner) if self.opened else f"<Session {self._name!r}, not opened>"
-
-    def copy(self) -> dict[str, Any]:
-        """Its values as a dict."""
-        return dict(self)
 
     def clear(self) -> None:
         """Drop everything and end the session; what is written next begins another one, with a new id."""
