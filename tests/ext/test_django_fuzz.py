@@ -26,10 +26,17 @@ KEY = "tGq7dYw2Lk0vXo4sRz9BfUc1MhJe6NpAiKx3WyTb5Qg"
 
 pytestmark = pytest.mark.usefixtures("django_project")
 
+
+class Lazy(str):
+    """A translation string, or markup."""
+
+    __slots__ = ("domain",)
+
+
 # What is done with a session: a name below, and its arguments.
 
 keys = st.sampled_from(["a", "b", "cart"])
-scalars = st.sampled_from([None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603"])
+scalars = st.sampled_from([None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603", Lazy("lazy")])
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=2)
 )

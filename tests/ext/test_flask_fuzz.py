@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,17 @@ OURS: dict[str, Callable[[], Any]] = {
     "json": lambda: SessionInterface(CookieStore(KEY, serializer=JSONSerializer())),
 }
 
+
+class Lazy(str):
+    """A translation string, or markup."""
+
+    __slots__ = ("domain",)
+
+
+class Size(IntEnum):
+    BIG = 3
+
+
 # What is done with a session: a name below, and its arguments.
 
 keys = st.sampled_from(["a", "b", "cart", "_permanent", "_flashes"])
@@ -34,7 +46,16 @@ categories = st.sampled_from(["message", "error", ""])
 scalars = st.sampled_from(
     [
         *(None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603", b"\x00\xff", Markup("<b>&amp;</b>")),
-        *(UUID(int=5), datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC), (), {" t": [1]}, {" m": "x"}, {" di": 1}),
+        *(
+            UUID(int=5),
+            datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
+            (),
+            Lazy("lazy"),
+            Size.BIG,
+            {" t": [1]},
+            {" m": "x"},
+            {" di": 1},
+        ),
     ]
 )
 values = st.recursive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from copy import deepcopy
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -37,10 +38,20 @@ def own(saves: bool) -> Any:
     return SignedCookieSessionFactory(KEY, set_on_exception=saves, reissue_time=None)
 
 
+class Lazy(str):
+    """A translation string, or markup."""
+
+    __slots__ = ("domain",)
+
+
+class Size(IntEnum):
+    BIG = 3
+
+
 # What is done with a session: a name below, and its arguments.
 
 keys, queues = st.sampled_from(["a", "b", "cart"]), st.sampled_from(QUEUES)
-scalars = st.sampled_from([None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603"])
+scalars = st.sampled_from([None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603", Lazy("lazy"), Size.BIG])
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=2)
 )
