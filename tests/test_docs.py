@@ -36,6 +36,7 @@ def test_its_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_page_on_testing_is_a_file_of_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of its blocks in one file, as somebody puts them together; pytest runs them."""
     monkeypatch.setenv("SESSION_KEYS", Key.generate().secret.decode())
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # options of these tests, not of that file
     content = "\n".join(blocks(ROOT / "docs" / "testing.md"))
     (tmp_path / "test_page.py").write_text(content, "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py"]
