@@ -819,6 +819,17 @@ def test_a_short_secret_really_is_stretched() -> None:
 # What ours do beyond
 
 
+def test_who_has_no_cookie_is_not_told_to_delete_it(app: Flask) -> None:
+    view(app, lambda: (flash("a"), repr(get_flashed_messages()))[1])
+    assert cookies_of(app.test_client().get("/")) == []
+
+
+def test_new_tells_whether_it_was_stored(app: Flask) -> None:
+    view(app, lambda: repr(session.new))
+    assert app.test_client().get("/").text == "True"
+    assert stored(app, value=1).get("/").text == "False"
+
+
 def test_a_change_inside_a_value_is_saved_without_a_flag(app: Flask) -> None:
     view(app, lambda: session["cart"].append(1), "/add")
     view(app, lambda: str(session["cart"]), "/")
