@@ -819,7 +819,9 @@ def test_a_short_secret_really_is_stretched() -> None:
 # What ours do beyond
 
 
-def test_who_has_no_cookie_is_not_told_to_delete_it(app: Flask) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in OURS if kind != "custom"])  # which keeps empty ones
+def test_who_has_no_cookie_is_not_told_to_delete_it(kind: str) -> None:
+    app = make_app(OURS[kind]())
     view(app, lambda: (flash("a"), repr(get_flashed_messages()))[1])
     assert cookies_of(app.test_client().get("/")) == []
 
