@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +143,8 @@ class Visitor:
 @pytest.fixture(params=["memory", "cookie"])
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind of store in the settings."""
-    made: Any = (MemoryStore if request.param == "memory" else CookieStore)(KEY)
+    clock = count(time.time(), 0.01).__next__  # or two saves in one millisecond would make the same cookie
+    made: Any = MemoryStore(KEY) if request.param == "memory" else CookieStore(KEY, clock=clock)
     with override_settings(SESSIONS_WSGI_STORE=made):
         yield request.param
 
