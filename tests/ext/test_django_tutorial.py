@@ -140,9 +140,9 @@ def told(site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
     """What the visitors of a site get, with what the story says of it."""
     from django.contrib.auth.models import User
 
-    User.objects.all().delete()
     for who, where, form, holds in STORY:
         yield holds, site.visit(who, where, form)
+    User.objects.all().delete()
 
 
 def test_the_poll_of_the_tutorial_is_the_same_over_ours(both: tuple[Site, Site]) -> None:
