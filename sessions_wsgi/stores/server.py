@@ -101,7 +101,7 @@ class ServerStore(BuiltinStore):
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
         seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
-        noted = loaded[3].get("label"), loaded[3].get("max_age")
+        noted = loaded[3].get("label"), loaded[3].get("max_age"), loaded[3].get("principal")
         origin = Origin(
             raw_id, key, record.version, record.expires, data, loaded[1], text, fresh, record_fresh, noted
         )
