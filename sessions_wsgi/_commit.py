@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TypeGuard
 
+from sessions_wsgi._takeover import end_elsewhere, prepares
 from sessions_wsgi.cookies import require_text, set_cookie
 from sessions_wsgi.errors import OnEvent, SessionsError, logger, report
-from sessions_wsgi.protocols import Finish, PreparingStore, Store
+from sessions_wsgi.protocols import Finish, Store
 from sessions_wsgi.session import Seal, Session
 
 #: A session of this request, where it came from, and the full name of its cookie.
@@ -46,7 +46,7 @@ def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event
     cookies: Cookies = []
     for (session, store, cookie), finish in planned:
         try:
-            signs_in = session.renewed == "login"
+            signs_in, ends = session.renewed == "login", session.destroyed
             text = finish()
             if text and session.adopted is not None:
                 first = session.adopted(session.handle or "") is True
@@ -58,6 +58,8 @@ def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event
                 cookies.append((cookie, set_cookie(cookie, text, session.options, age, session.now())))
                 if session.adopted is not None or session.old_cookie is not None:
                     cookies.extend(_retired(session, store))
+            if ends and session.elsewhere:
+                cookies.extend(end_elsewhere(session, store))
         except SessionsError as error:
             failures.append(error)
         report_notes(session, on_event)
@@ -68,7 +70,7 @@ def _lost(session: Session, store: Store) -> None:
     """What was taken over had been ended by another request: end the copy as well, send nothing."""
     session.adopted = session.old_cookie = None
     session.destroy()
-    if _prepares(store):
+    if prepares(store):
         store.drop(session)
     session.lose()
     session.note("gone")
@@ -90,7 +92,7 @@ def end_source(session: Session, store: Store) -> None:
         return
     elsewhere = session.adopted(None)
     session.adopted = None
-    if not isinstance(elsewhere, bool) and _prepares(store):
+    if not isinstance(elsewhere, bool) and prepares(store):
         session.ended = elsewhere
         store.drop(session)
 
@@ -101,10 +103,11 @@ def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
     :raises BackendError: it could not be.
     """
     for session, store, _ in opened:
-        if session.ended is not None and _prepares(store):
+        if session.ended is not None and prepares(store):
             store.drop(session)
         if session.destroyed:
             end_source(session, store)
+            list(end_elsewhere(session, store))
         report_notes(session, on_event)
 
 
@@ -126,12 +129,13 @@ def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool
 
 
 def _close(session: Session, store: Store, *, abandoned: bool) -> None:
-    if not _prepares(store):
+    if not prepares(store):
         if session.seal is Seal.LATE and not abandoned:
             _commit_whole(store, session)
         return
     if session.ended is not None:
         store.drop(session)
+        list(end_elsewhere(session, store))
     if abandoned or not store.changed(session):
         return
     if session.seal is Seal.SEALED or session.is_new or session.renewed:  # it would need a cookie
@@ -157,7 +161,3 @@ def _commit_whole(store: Store, session: Session) -> str | None:
         session.note("saved" if text else "destroyed")
     session.committed(stored=text != "" and (text is not None or not session.is_new))
     return text
-
-
-def _prepares(store: Store) -> TypeGuard[PreparingStore]:
-    return hasattr(store, "prepare")

@@ -42,9 +42,9 @@ class Stored:
 
     __slots__ = (
         "__weakref__", "_clock", "_dirty", "_exposed", "_options", "adopted", "cleared", "cookie_age",
-        "created_ms", "destroyed", "ended", "extras", "handle", "is_new", "moved_to", "muted", "name",
-        "notes", "old_cookie", "origin", "rejected",
-        "renewed", "resend", "saver", "seal", "seen_ms", "stored_values",
+        "created_ms", "destroyed", "elsewhere", "ended", "extras", "handle", "is_new", "moved_to", "muted",
+        "name", "notes", "old_cookie", "origin", "rejected", "renewed", "resend", "saver",
+        "seal", "seen_ms", "stored_values",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +88,8 @@ class Stored:
         #: The handle under which another store took it over, empty where that has none.
         self.moved_to: str | None = None
         self.old_cookie: tuple[str, CookieOptions] | None = None
+        #: Texts by cookie that came along and may hold another session: `destroy` ends those, too.
+        self.elsewhere: dict[str, list[str]] | None = None
         #: The origin of what `destroy` ended since the last commit.
         self.ended: Any = None
         #: Seconds that the browser keeps the cookie, as the store decided at the commit.

@@ -10,6 +10,7 @@ from weakref import ref
 
 from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
+from sessions_wsgi._takeover import kept_or_new
 from sessions_wsgi.cookies import find_cookies
 from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessionError, UsageError, logger
 from sessions_wsgi.protocols import Store
@@ -89,15 +90,20 @@ class Registry:
         cookie = store.options.cookie_name(name)
         header = self.environ.get("HTTP_COOKIE", self._header)
         texts = find_cookies(header, cookie) if header else []
-        others = getattr(store, "other_cookies", None)
+        others, elsewhere = getattr(store, "other_cookies", None), None
         if header and others is not None:
-            for other in others(name):
-                texts.extend(find_cookies(header, other))
+            found = {other: find_cookies(header, other) for other in others(name)}
+            elsewhere = {other: came for other, came in found.items() if came}
+            for came in elsewhere.values():
+                texts.extend(came)
         try:
             session = store.open(name, texts)
+            if session.origin is None and not session.is_new:
+                session = self._kept_or_new(session, store)
         except BackendError as error:
             self.failure = error
             raise
+        session.elsewhere = elsewhere
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self.stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
@@ -111,6 +117,9 @@ class Registry:
         if session.notes:
             report_notes(session, self._on_event)
         return session
+
+    def _kept_or_new(self, session: Session, store: Store) -> Session:
+        return kept_or_new(session, store)
 
     def __contains__(self, name: object) -> bool:
         return name in self.opened

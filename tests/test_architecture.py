@@ -18,7 +18,7 @@ LAYERS = [
     {"keys", "_urls", "cookies", "_walk", "_xaes", "_csrf", "_headers", "_advice", "backends"},
     {"_custom", "_cbor_leaves", "_cbor", "serializers", "_stored", "session"},
     {"codecs", "envelope"},
-    {"protocols", "_commit", "registry"},
+    {"protocols", "_takeover", "_commit", "registry"},
     {"stores"},
     {"importers", "_texts", "config", "_exchange", "middleware"},
     {"ext", "compat", "paste", "cli", "_contract", "_client", "testing"},

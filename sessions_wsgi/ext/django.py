@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from sessions_wsgi._commit import end_source, report_notes
+from sessions_wsgi._takeover import kept_or_new
 from sessions_wsgi.cookies import MAX_SECONDS
 from sessions_wsgi.ext._django_settings import current_store
 from sessions_wsgi.ext._django_users import UserSession, name_user, user_in
@@ -80,7 +81,8 @@ class SessionStore(UserSession):
 
     def _open(self, session_key: str | None) -> Session:
         texts = [session_key] if session_key else []
-        inner: Session = current_store().open(settings.SESSION_COOKIE_NAME, texts)
+        store = current_store()
+        inner = kept_or_new(store.open(settings.SESSION_COOKIE_NAME, texts), store)
         if inner.rejected:
             inner.note("rejected", inner.rejected)
         report_notes(inner, None)
@@ -133,9 +135,8 @@ class SessionStore(UserSession):
         if key is None:
             return
         inner = self._open(key)
-        if (
-            not inner.is_new or inner.muted
-        ):  # muted: another request gave it a new key, which must end as well
+        # Muted: another request gave it a new key, which must end as well.
+        if not inner.is_new or inner.muted:
             inner.destroy()
             current_store().commit(inner)
             end_source(inner, current_store())

@@ -105,6 +105,8 @@ class SessionInterface(_FlaskInterface):
                 response.set_cookie(name, text, expires=expires, **self._attributes(app))
             else:
                 response.delete_cookie(name, **self._attributes(app))
+        for header in session.deleted:
+            response.headers.add("Set-Cookie", header)
         if cookies:
             response.vary.add("Cookie")
             response.headers[:] = with_private_cache(response.headers.to_wsgi_list(), self.cache_control)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import signature
 from typing import Any, TypedDict
 
@@ -106,7 +106,7 @@ class BuiltinStore:
             try:
                 adopted = self._adopted(self._accept, name, texts, now_ms)
             except DecodeError as error:
-                faults.append(error)
+                faults.insert(0, error)  # it was good there, so this is what its visitor misses
             else:
                 if adopted is not None:
                     return adopted
@@ -128,6 +128,15 @@ class BuiltinStore:
             if session.principal is not None and self._principals is not None:
                 self._principals.require_later(session)
         return session
+
+    def end_elsewhere(
+        self, name: str, texts: Mapping[str, Sequence[str]]
+    ) -> Iterable[tuple[str, CookieOptions]]:
+        """End the sessions of other stores in these texts; tells the cookies to delete, with their options.
+
+        :param texts: by cookie, those of `other_cookies`.
+        """
+        return () if self._accept is None else self._accept.end(name, texts)
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
         raise NotImplementedError

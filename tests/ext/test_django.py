@@ -1208,6 +1208,20 @@ def test_what_was_logged_out_of_an_old_engine_meanwhile_is_not_brought_back(clie
             late.save()
 
 
+def test_what_cannot_be_kept_is_not_taken_over(caplog: pytest.LogCaptureFixture) -> None:
+    """It would fail each page of a visitor who has done nothing."""
+    old = ServerStore(MemoryBackend(), KEY)
+    with with_store(old):
+        before = written(cart="x" * 5000)
+    with with_store(CookieStore(OTHER_KEY, accept=[old])):
+        client = Client()
+        client.cookies["sessionid"] = before.session_key
+        assert client.get("/cart").content == b""
+        assert "a session 'sessionid' of elsewhere was not taken over" in caplog.text
+        client.get("/cart/add/apple")
+        assert client.get("/cart").content == b"apple"
+
+
 def test_a_key_that_was_taken_over_is_deleted_with_its_record() -> None:
     old = ServerStore(MemoryBackend(), KEY)
     with with_store(old):

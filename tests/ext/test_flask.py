@@ -1249,6 +1249,64 @@ def test_an_old_cookie_of_another_name_is_deleted() -> None:
     assert client.get_cookie("__Secure-session") is None
 
 
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_a_store_of_json_takes_over_what_flask_keeps(make: Any) -> None:
+    app = make_app(SecureCookieSessionInterface())
+    values = {"pair": (1, 2), "raw": b"a", "note": Markup("<b>")}
+    client = stored(app, **values)
+    store = make(OTHER_KEY, accept=[Foreign(app, apart=True)], serializer=JSONSerializer())
+    app.session_interface = SessionInterface(store)
+    view(app, lambda: repr(session["pair"]))
+    for _ in range(2):
+        assert client.get("/").text == "(1, 2)"
+    assert content(client) == values
+
+
+class Given:
+    """Finds something that no store keeps in whatever comes."""
+
+    def __init__(self, value: Any, options: CookieOptions | None = None) -> None:
+        self.value, self.cookie, self.options = value, "foreign", options
+
+    def read(self, text: str, now: float) -> Imported:
+        return Imported({"value": self.value}, now)
+
+
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_what_no_store_keeps_is_no_reason_to_fail(make: Any) -> None:
+    app = make_app(SessionInterface(make(KEY, accept=[Given(object())])))
+    view(app, lambda: f"{dict(session)} {session.rejected}")
+    client = app.test_client()
+    client.set_cookie("foreign", "x")
+    response = client.get("/")
+    assert (response.status_code, response.text) == (200, "{} unreadable")
+
+
+ATTRIBUTES = {"Path=/old", "Domain=example.com"}
+
+
+@pytest.mark.parametrize("told", ["options", "settings"])
+@pytest.mark.parametrize("again", [False, True], ids=["taken over", "set again"])
+def test_a_foreign_cookie_is_deleted_where_it_is(told: str, again: bool) -> None:
+    """As the importer's options say, else as Flask's settings do."""
+    options = CookieOptions(path="/old", domain="example.com") if told == "options" else None
+    app = make_app(SessionInterface(CookieStore(KEY, accept=[Given(1, options)])))
+    if told == "settings":
+        app.config.update(SESSION_COOKIE_PATH="/old", SESSION_COOKIE_DOMAIN="example.com")
+    view(app, lambda: (session.clear(), "bye")[1] if again else str(session["value"]))
+    client = app.test_client(use_cookies=False)
+    headers = {"Cookie": "foreign=x"}
+    if again:
+        own = app.session_interface.store.open("session", [])  # type: ignore[attr-defined]
+        own["value"] = 2
+        text = app.session_interface.store.commit(own)  # type: ignore[attr-defined]
+        headers = {"Cookie": f"foreign=x; session={text}"}
+    response = client.get("/", headers=headers)
+    assert response.text == ("bye" if again else "1")
+    (deletion,) = [cookie for cookie in cookies_of(response) if cookie.startswith("foreign=;")]
+    assert set(deletion.split("; ")) >= ATTRIBUTES | {"Max-Age=0"}
+
+
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", '"', "é", "x" * 5000])
 def test_a_bad_cookie_is_an_empty_session(any_app: Flask, text: str) -> None:
     view(any_app, lambda: repr(dict(session)))
