@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from sessions_wsgi.compat._beaker_setup import Setup
@@ -56,8 +56,22 @@ class BeakerView(MutableMapping[Any, Any]):
     def __bool__(self) -> bool:
         return True
 
+    def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        return self.copy() | dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
+        return dict(other) | self.copy() if isinstance(other, Mapping) else NotImplemented
+
+    def __ior__(self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Self:
+        self.update(other)
+        return self
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._setup.name!r}{' accessed' if self.accessed() else ''}>"
+
+    def popitem(self) -> tuple[Any, Any]:
+        """The last item, as of a dict."""
+        return self._values().popitem()
 
     def clear(self) -> None:
         """Drop all values; domain and path stay."""
