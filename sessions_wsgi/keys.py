@@ -181,9 +181,9 @@ def _flattened(keys: object) -> Iterator[Key]:
     if isinstance(keys, Key):
         yield keys
     elif isinstance(keys, str):
-        yield from map(Key, keys.split())
+        yield from map(_key, keys.split())
     elif isinstance(keys, bytes | bytearray):
-        yield Key(bytes(keys))
+        yield _key(bytes(keys))
     elif isinstance(keys, Sequence | KeyRing):
         for part in keys:
             if not isinstance(part, str | bytes | Key):  # an int of a bytes-like, a list in a list
@@ -191,6 +191,14 @@ def _flattened(keys: object) -> Iterator[Key]:
             yield from _flattened(part)
     else:
         raise _not_a_key(keys)
+
+
+def _key(secret: str | bytes) -> Key:
+    """A key of what was given as `keys`, which its error names."""
+    try:
+        return Key(secret)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("'secret'", "each of 'keys'", 1), "keys") from None
 
 
 def _not_a_key(value: object) -> ConfigError:

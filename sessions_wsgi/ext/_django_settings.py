@@ -34,7 +34,6 @@ _SALT = b"sessions_wsgi/ext/django/1"
 _TOLD = {
     "url": "SESSIONS_WSGI_STORE",
     "keys": "SESSIONS_WSGI_KEYS",
-    "secret": "SESSIONS_WSGI_KEYS",
     "accept": "SESSIONS_WSGI_ACCEPT",
 }
 
