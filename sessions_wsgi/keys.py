@@ -18,6 +18,7 @@ from typing import Union
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.errors import ConfigError, UsageError, logger
 
 MIN_SECRET_BYTES = 32
@@ -36,6 +37,7 @@ _PLACEHOLDERS = re.compile(
 )
 
 
+@known_options
 class Key:
     """One secret of at least 32 bytes and the time in which it may be used.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import signature
 from typing import Any, TypedDict
 
-from sessions_wsgi._urls import nearest
+from sessions_wsgi._named import named, unknown
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span, require_alive
@@ -56,9 +55,9 @@ class BuiltinStore:
         accept: Accepted = (),
         audience: str = "",
         clock: Callable[[], float] = time.time,
-        **unknown: Any,
+        **more: Any,
     ) -> None:
-        for name in unknown:
+        for name in more:
             raise _unknown(name, type(self))
         self.options = _instance("options", options, CookieOptions)
         self.lifetime = _instance("lifetime", lifetime, Lifetime)
@@ -254,8 +253,10 @@ def _unknown(name: str, store: type) -> ConfigError:
     for option, kind in (("options", CookieOptions), ("lifetime", Lifetime)):
         if name in kind.__dataclass_fields__:
             return ConfigError(f"{name!r} is given as {option}={kind.__name__}({name}=…)", name)
-    known = {*CommonOptions.__annotations__, *signature(store).parameters} - {"self", "common"}
-    return ConfigError(f"{store.__name__} has no option {name!r}{nearest(name, known)}", name)
+    own = named(store)
+    inherited = (named(each) for each in store.__mro__ if issubclass(each, BuiltinStore))
+    # An embedded store makes its backend itself.
+    return unknown(store.__name__, name, own.union(*inherited) - ({"backend"} - own))
 
 
 def require_backend(value: Any, option: str) -> None:
