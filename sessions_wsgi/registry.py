@@ -103,7 +103,8 @@ class Registry:
         except BackendError as error:
             self.failure = error
             raise
-        session.elsewhere = elsewhere
+        if elsewhere:
+            session.elsewhere = elsewhere
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self.stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)

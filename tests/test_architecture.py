@@ -21,7 +21,7 @@ LAYERS = [
     {"protocols", "_takeover", "_commit", "registry"},
     {"stores"},
     {"importers", "_texts", "config", "_exchange", "middleware"},
-    {"ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
+    {"_dictlike", "ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
     {"__init__", "__main__"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
+from sessions_wsgi._dictlike import DictLike
 from sessions_wsgi.compat._beaker_setup import Setup
 from sessions_wsgi.session import Seal, Session
 
 
-class BeakerView(MutableMapping[Any, Any]):
+class BeakerView(DictLike):
     """A mapping with Beaker's facts beside it, opened at first use.
 
     It works on a copy of the values, so that what is not saved is dropped, nested changes included.
@@ -56,22 +57,8 @@ class BeakerView(MutableMapping[Any, Any]):
     def __bool__(self) -> bool:
         return True
 
-    def __or__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
-        return self.copy() | dict(other) if isinstance(other, Mapping) else NotImplemented
-
-    def __ror__(self, other: Mapping[Any, Any]) -> dict[Any, Any]:
-        return dict(other) | self.copy() if isinstance(other, Mapping) else NotImplemented
-
-    def __ior__(self, other: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Self:
-        self.update(other)
-        return self
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._setup.name!r}{' accessed' if self.accessed() else ''}>"
-
-    def popitem(self) -> tuple[Any, Any]:
-        """The last item, as of a dict."""
-        return self._values().popitem()
 
     def clear(self) -> None:
         """Drop all values; domain and path stay."""
@@ -79,10 +66,6 @@ class BeakerView(MutableMapping[Any, Any]):
         kept = {name: values[name] for name in ("_domain", "_path", "_id") if name in values}
         values.clear()
         values.update(kept)
-
-    def copy(self) -> dict[Any, Any]:
-        """The values as a dict."""
-        return dict(self._values())
 
     def has_key(self, key: Any) -> bool:
         """The same as ``key in session``."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from flask.sessions import SessionMixin
 
 from sessions_wsgi._commit import close, commit, report_notes
+from sessions_wsgi._dictlike import DictLike
 from sessions_wsgi.cookies import set_cookie
 from sessions_wsgi.errors import SessionSealedError
 from sessions_wsgi.ext._flask_values import Keeps, as_stored, kept_by, restore_flashes, restore_values
@@ -22,7 +23,7 @@ _FLASHES = "_flashes"  # the key under which Flask keeps them
 _SETTABLE = frozenset({"label", "max_age", "options"})
 
 
-class FlaskSession(SessionMixin):
+class FlaskSession(DictLike, SessionMixin):
     """What `flask.session` is: Flask's `permanent`, `modified`, `accessed` and `new`, and all of a `Session`.
 
     Opened at its first use. A write counts as a change, as in Flask; so does one inside a value, without any
@@ -112,22 +113,8 @@ class FlaskSession(SessionMixin):
     def __contains__(self, key: object) -> bool:
         return bool(self._flashes) if key == _FLASHES else key in self._inner
 
-    def __ior__(self, other: Any) -> Self:
-        self.update(other)
-        return self
-
-    def popitem(self) -> tuple[Any, Any]:
-        """The last item, as of a dict."""
-        for key in reversed(list(self)):
-            return key, self.pop(key)
-        raise KeyError("the session is empty")
-
     def __repr__(self) -> str:
         return repr(self._inner) if self.opened else f"<Session {self._name!r}, not opened>"
-
-    def copy(self) -> dict[str, Any]:
-        """Its values as a dict."""
-        return dict(self)
 
     def clear(self) -> None:
         """Drop everything and end the session; what is written next begins another one, with a new id."""

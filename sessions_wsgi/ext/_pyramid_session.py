@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator
 from enum import Enum
 from secrets import token_hex
-from typing import Any, Self
+from typing import Any
 
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
+from sessions_wsgi._dictlike import DictLike
 from sessions_wsgi.session import Session
 
 _CSRF = "_csrft_"  # the key that Pyramid's own sessions and its CSRF policy keep the token under
@@ -17,7 +18,7 @@ _QUEUE = "_f_"  # before a queue's name: where an importer of Pyramid's cookies 
 
 
 @implementer(ISession)
-class PyramidSession(MutableMapping[Any, Any]):
+class PyramidSession(DictLike):
     """What ``request.session`` is: `ISession`, and everything of our own `Session`: `login`, `max_age` …
 
     Text of a class of its own, such as a translation string, becomes plain text, as in Pyramid's own
@@ -93,25 +94,10 @@ class PyramidSession(MutableMapping[Any, Any]):
     def __contains__(self, key: object) -> bool:
         return key in self._session
 
-    def __ior__(self, other: Mapping[Any, Any]) -> Self:
-        self.update(other)
-        return self
-
-    def popitem(self) -> tuple[Any, Any]:
-        """The last item, as of a dict."""
-        if not self:
-            raise KeyError("the session is empty")
-        key = list(self)[-1]
-        return key, self.pop(key)
-
     def clear(self) -> None:
         """Values, flashes and the CSRF token go, as with Pyramid's own sessions; who is signed in stays."""
         self._session.clear()
         self._session.flash_items()
-
-    def copy(self) -> dict[Any, Any]:
-        """The values, in a dict of their own."""
-        return dict(self._session)
 
     def __repr__(self) -> str:
         return repr(self._session)

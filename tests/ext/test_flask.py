@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import hashlib
 import logging
@@ -357,13 +358,34 @@ def test_it_is_a_mapping_as_a_dict_is(any_app: Flask) -> None:
         )
         assert (session.pop("a"), session.pop("z", None), session.get("z")) == (1, None, None)
         assert session.popitem() == ("d", 4)
-        copy = session.copy()
-        copy["b"] = 9
-        assert (type(copy), session["b"]) == (dict, 2)
+        copied = session.copy()
+        copied["b"] = 9
+        assert (type(copied), session["b"]) == (dict, 2)
         with pytest.raises(KeyError):
             session["z"]
         with pytest.raises(KeyError):
             del session["z"]
+
+
+def test_it_is_joined_turned_and_copied_as_a_dict_is(any_app: Flask) -> None:
+    with any_app.test_request_context():
+        session.update(a=1, b=[2])
+        assert session | {"b": 3, "c": 4} == {"a": 1, "b": 3, "c": 4}
+        assert {"b": 3, "c": 4} | session == {"b": [2], "c": 4, "a": 1}
+        assert (session == {"a": 1, "b": [2]}, list(reversed(session))) == (True, ["b", "a"])
+        with pytest.raises(TypeError):
+            session | 1
+        for copied in (copy.copy(session._get_current_object()), session.copy()):
+            copied["a"] = 9
+            assert session["a"] == 1
+
+
+def test_a_deep_copy_is_apart(app: Flask) -> None:
+    with app.test_request_context():
+        session["b"] = [2]
+        copied = copy.deepcopy(session._get_current_object())
+        copied["b"].append(3)
+        assert (session["b"], type(copied)) == ([2], dict)
 
 
 def test_modified_and_accessed_tell_what_happened(any_app: Flask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -233,6 +234,10 @@ def dict_methods(session: Any) -> list[Any]:
         list(session.items()),
         dict(session),
     ]
+    seen += [session | {"a": 2, "z": 1}, {"a": 2, "z": 1} | session, list(reversed(session))]
+    seen += [copy.copy(session), copy.deepcopy(session)]
+    for work in (session.__or__, session.__ror__):
+        assert work(1) is NotImplemented
     seen += [session == {"a": 1, "c": 3, "d": 4, "e": 5}, session != {}, session.copy(), session.popitem()]
     for key in ("b", "zzz"):
         for work in (session.__getitem__, session.pop, session.__delitem__):
