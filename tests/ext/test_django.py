@@ -1661,6 +1661,22 @@ def test_an_async_site_signs_in_and_out(engine: str, ada: Any) -> None:
 
 
 @since_5_1
+def test_an_async_sign_in_is_known_to_the_store(revoking: Any, ada: Any) -> None:
+    async def visit(client: AsyncClient, *paths: str) -> bytes:
+        answers = [await client.post(path, {"username": "ada"}) for path in paths]
+        return bytes(answers[-1].content)
+
+    phone, laptop = AsyncClient(), AsyncClient()
+    async_to_sync(visit)(phone, "/async/sign-in")
+    async_to_sync(visit)(laptop, "/async/sign-in")
+    assert len(handles(revoking, ada)) == 2
+    async_to_sync(visit)(phone, "/async/sign-out")
+    assert len(handles(revoking, ada)) == 1
+    revoking.revoke(str(ada.pk))
+    assert async_to_sync(visit)(laptop, "/async/home").startswith(b"hello stranger")
+
+
+@since_5_1
 @each(ALL)
 def test_the_async_twins_do_what_the_others_do(make: type[Any]) -> None:
     async def use() -> None:
