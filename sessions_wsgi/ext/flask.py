@@ -183,6 +183,7 @@ def _key(secret: str | bytes) -> Key:
     try:
         return Key(secret)
     except ConfigError as error:
-        logger.warning("Flask's SECRET_KEY is stretched, half a second in each process: %s", error)
+        rule = str(error).replace("'secret'", "it", 1)
+        logger.warning("Flask's SECRET_KEY is stretched, half a second in each process: %s", rule)
     text = secret.decode("utf-8", "backslashreplace") if isinstance(secret, bytes) else secret
     return Key.from_passphrase(text, _SALT)

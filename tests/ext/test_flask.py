@@ -817,6 +817,7 @@ def test_a_short_secret_is_stretched_once_with_one_warning(
     assert stretched == ["dev"]
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "SECRET_KEY is stretched" in warning.getMessage()
+    assert "process: it must have at least 32 bytes" in warning.getMessage()
     assert "at least 32 bytes (got 3)" in warning.getMessage()
 
 
