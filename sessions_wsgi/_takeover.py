@@ -10,8 +10,8 @@ from sessions_wsgi.errors import SessionsError, logger
 from sessions_wsgi.protocols import PreparingStore, Store
 from sessions_wsgi.session import Session
 
-# What a serializer may raise for a value that it does not keep, or a store for too much of it.
-_REFUSALS = (TypeError, ValueError, ArithmeticError, RecursionError)
+#: What a serializer may raise for a value that it does not keep, or a store for too much of it.
+REFUSALS = (TypeError, ValueError, ArithmeticError, RecursionError)
 
 
 def kept_or_new(session: Session, store: Store) -> Session:
@@ -22,7 +22,7 @@ def kept_or_new(session: Session, store: Store) -> Session:
         return session
     try:
         store.prepare(session)
-    except _REFUSALS as error:
+    except REFUSALS as error:
         told = error if isinstance(error, SessionsError) else type(error).__name__
         logger.warning("a session %r of elsewhere was not taken over: %s", session.name, told)
         session = store.open(session.name, ())

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask.json.tag import TaggedJSONSerializer
 
-from sessions_wsgi.errors import SerializeError
+from sessions_wsgi._takeover import REFUSALS
 from sessions_wsgi.session import Session
 
 _TAGS = TaggedJSONSerializer()
@@ -24,7 +24,7 @@ def kept_by(dumps: Callable[[Any], object]) -> Keeps:
     def keeps(value: Any) -> bool:
         try:
             dumps(value)
-        except SerializeError:
+        except REFUSALS:
             return False
         return True
 

@@ -1285,6 +1285,19 @@ def test_a_store_of_json_takes_over_what_flask_keeps(make: Any) -> None:
     assert content(client) == values
 
 
+@pytest.mark.parametrize("raised", [TypeError, ValueError])
+def test_a_serializer_of_one_s_own_may_refuse_as_it_likes(raised: type[Exception]) -> None:
+    class Own(JSONSerializer):
+        def dumps(self, value: Any) -> bytes:
+            try:
+                return super().dumps(value)
+            except SerializeError:
+                raise raised("no") from None
+
+    client = stored(make_app(SessionInterface(MemoryStore(KEY, serializer=Own()))), pair=(1, 2), raw=b"a")
+    assert content(client) == {"pair": (1, 2), "raw": b"a"}
+
+
 class Given:
     """Finds something that no store keeps in whatever comes."""
 
