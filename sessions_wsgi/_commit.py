@@ -27,43 +27,48 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies,
     failures: Failures = []
     planned: list[tuple[Opened, Finish]] = []
     for each in opened:
+        session, store, _ = each
         try:
-            session, store, _ = each
             finish = (
                 store.prepare(session)
                 if hasattr(store, "prepare")
                 else partial(_commit_whole, store, session)
             )
-            if finish is not None:
-                planned.append((each, finish))
         except SessionsError as error:
             failures.append(error)
-    cookies = _finished(planned, failures, on_event) if planned and not failures else []
+        else:
+            if finish is not None:
+                planned.append((each, finish))
+    cookies: Cookies = []
+    for each, finish in () if failures else planned:
+        try:
+            ends = each[0].destroyed and each[0].elsewhere
+            _carry_out(each, finish, cookies)
+            if ends:
+                cookies.extend(end_elsewhere(each[0], each[1]))
+        except SessionsError as error:
+            failures.append(error)
+        if each[0].notes:
+            report_notes(each[0], on_event)
     return cookies, failures
 
 
-def _finished(planned: list[tuple[Opened, Finish]], failures: Failures, on_event: OnEvent | None) -> Cookies:
-    cookies: Cookies = []
-    for (session, store, cookie), finish in planned:
-        try:
-            signs_in, ends = session.renewed == "login", session.destroyed
-            text = finish()
-            if text and session.adopted is not None:
-                first = session.adopted(session.handle or "") is True
-                if not first and not signs_in:
-                    _lost(session, store)
-                    text = None
-            if text is not None:
-                age = session.max_age if session.cookie_age is None else session.cookie_age
-                cookies.append((cookie, set_cookie(cookie, text, session.options, age, session.now())))
-                if session.adopted is not None or session.old_cookie is not None:
-                    cookies.extend(_retired(session, store))
-            if ends and session.elsewhere:
-                cookies.extend(end_elsewhere(session, store))
-        except SessionsError as error:
-            failures.append(error)
-        report_notes(session, on_event)
-    return cookies
+def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:
+    session, store, cookie = opened
+    signs_in = session.renewed == "login"
+    text = finish()
+    if text is None:
+        return
+    if text and session.adopted is not None:
+        first = session.adopted(session.handle or "") is True
+        if not first and not signs_in:
+            _lost(session, store)
+            return
+    age = session.extras.get("max_age") if session.cookie_age is None else session.cookie_age
+    now = 0 if age is None else session.now()
+    cookies.append((cookie, set_cookie(cookie, text, session.options, age, now)))
+    if session.adopted is not None or session.old_cookie is not None:
+        cookies.extend(_retired(session, store))
 
 
 def _lost(session: Session, store: Store) -> None:

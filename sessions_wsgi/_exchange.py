@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from sessions_wsgi.errors import BackendError, logger
+from sessions_wsgi.errors import BackendError, OnEvent, logger
+from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import Registry
 from sessions_wsgi.session import Seal
 
@@ -19,24 +21,33 @@ if TYPE_CHECKING:
 _LATE = Seal.LATE
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """What `SessionMiddleware` was told."""
 
+    stores: dict[str, Store]
     cache_control: str | None
     save_on_error: bool
     unavailable: WSGIApplication
+    on_event: OnEvent | None
 
 
-class Exchange:
-    """One request's way through the middleware: holds the response back until the sessions are saved."""
+class Exchange(Registry):
+    """The sessions of a request behind the middleware: it holds the response back until they are saved."""
 
-    committed = False
     _tried = False  # to save
-    _args: tuple[Any, ...] = ()
     _write: Callable[[bytes], object]
 
-    def __init__(self, settings: Settings, registry: Registry, start_response: StartResponse) -> None:
-        self._settings, self._registry, self._start_response = settings, registry, start_response
+    def __init__(
+        self, settings: Settings, environ: WSGIEnvironment, respond: StartResponse, parent: Registry | None
+    ) -> None:
+        # As the registry's own, whose call would cost a request that touches no session a tenth.
+        self._stores, self.environ, self.parent = settings.stores, environ, parent
+        self._on_event, self.opened, self.failure = settings.on_event, {}, None
+        self._settings, self._respond = settings, respond
+        #: Whether status and headers have left.
+        self.committed = False
+        self._args: tuple[Any, ...] = ()
 
     # What the application calls
 
@@ -54,56 +65,60 @@ class Exchange:
         try:
             if self.committed:  # the server raises exc_info if the headers have left
                 args, self._args = self._with_sessions(self._args), ()
-                self._write = self._start_response(*args)
+                self._write = self._respond(*args)
         finally:
             exc_info = args = None  # a frame that holds its own traceback is never freed
         return self._write_first
 
     def _write_first(self, data: bytes) -> object:
         if not self.committed:
-            self.commit()
+            self.send()
         return self._write(data)
 
     # The commit
 
-    def commit(self, *, last: bool = False) -> None:
+    def send(self, *, last: bool = False) -> None:
         """Save the sessions, then let status and headers go.
 
         :param last: no `close` of ours will follow.
         :raises SessionsError: a session could not be saved; nothing was sent.
         """
-        registry, args = self._registry, self._args
-        if registry.opened or registry.failure is not None or args[0] >= "5":
-            self._save(registry, failed=args[0] >= "5", last=last)
+        args = self._args
+        if self.opened or self.failure is not None or args[0] >= "5":
+            if args[0] >= "5":
+                self._save_failed()
+            else:
+                self._tried = True
+                self.commit()
+            self.seal(last=last)
             args = self._with_sessions(args)
-        self.committed, self._args = True, ()  # exc_info must not be kept
-        registry.phase = _LATE
-        self._write = self._start_response(*args)
+        self.committed, self._args, self.phase = True, (), _LATE  # exc_info must not be kept
+        self._write = self._respond(*args)
         if last:
-            registry.release()
+            self.release()
 
-    def _save(self, registry: Registry, *, failed: bool, last: bool) -> None:
-        if failed and registry.failure is not None:
-            raise registry.failure  # a framework made its own page of it
-        if failed and not self._settings.save_on_error:
-            registry.abandon()
-        else:
+    def _save_failed(self) -> None:
+        """The application answered 500 or higher."""
+        if self.failure is not None:
+            raise self.failure  # a framework made its own page of it
+        if self._settings.save_on_error:
             self._tried = True
-            registry.commit()
-        registry.seal(last=last)
+            self.commit()
+        else:
+            self.abandon()
 
     def _with_sessions(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return args[0], self._registry.headers(args[1], self._settings.cache_control), *args[2:]
+        return args[0], self.headers(args[1], self._settings.cache_control), *args[2:]
 
     # What becomes of the application's answer
 
     def returned(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """The application returned: commit if it has called `start_response`, wrap the body if need be."""
         written, kind = self.committed, type(body)
-        passes = kind is list or kind is tuple or _passes_through(body, self._registry.environ)
+        passes = kind is list or kind is tuple or _passes_through(body, self.environ)
         if self._args:
             try:
-                self.commit(last=passes)
+                self.send(last=passes)
             except BaseException as error:
                 _close(body)
                 answer = self.failed(error)
@@ -111,8 +126,8 @@ class Exchange:
                     raise
                 return answer
         if passes and written:  # no close() of ours will follow
-            self._registry.close()
-            self._registry.release()
+            self.close()
+            self.release()
         return body if passes else _Body(self, body)
 
     def started(self, iterator: Iterator[bytes]) -> Iterator[bytes]:
@@ -121,12 +136,12 @@ class Exchange:
         if not self.committed:  # by a write() of the generator
             if not self._args:
                 raise AssertionError("the application did not call start_response before its first item")
-            self.commit()
+            self.send()
         return iter(() if first is None else (first,))
 
     def failed(self, error: BaseException) -> Iterable[bytes] | None:
         """Something was raised: nothing is saved but what `save_on_error` says. The answer, None to raise."""
-        fresh, environ = not self.committed, self._registry.environ
+        fresh, environ = not self.committed, self.environ
         self.end(raised=True)
         if fresh and _is_failing_backend(error):
             logger.error("sessions are not available: %s", _told(error))
@@ -137,21 +152,21 @@ class Exchange:
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], object]:
         """Start another answer, with the cookies of those sessions that could be saved."""
-        headers = self._registry.headers(headers, self._settings.cache_control)
-        return self._start_response(status, headers, *([] if exc_info is None else [exc_info]))
+        headers = self.headers(headers, self._settings.cache_control)
+        return self._respond(status, headers, *([] if exc_info is None else [exc_info]))
 
     def end(self, *, raised: bool) -> None:
         """The last that happens in a request. Never raises; the second time finds nothing to do."""
-        registry, saves = self._registry, self._settings.save_on_error and not self._tried
-        registry.seal()
+        saves = self._settings.save_on_error and not self._tried
+        self.seal()
         try:
             if not raised or (saves and not self.committed):
-                registry.close()
+                self.close()
             else:
-                registry.abandon()
+                self.abandon()
         except BackendError as error:
             logger.error("a destroyed session may live on: %s", error)
-        registry.release()
+        self.release()
 
 
 class _Body:

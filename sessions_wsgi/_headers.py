@@ -28,6 +28,15 @@ def are_plain(headers: Headers) -> bool:
     return True
 
 
+def with_all(
+    headers: Headers, cookies: Mapping[str, str], cache_control: str | None
+) -> tuple[Headers, list[str], bool]:
+    """The headers with these cookies and what must stand beside them; then as of the other functions here."""
+    headers, replaced = with_cookies(with_vary(headers), cookies)
+    headers, allowed = with_private_cache(headers, cache_control)
+    return headers, replaced, allowed
+
+
 def with_cookies(headers: Headers, cookies: Mapping[str, str]) -> tuple[Headers, list[str]]:
     """The headers with these cookies, each name once, and the Set-Cookie values that had to go.
 

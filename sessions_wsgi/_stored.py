@@ -27,6 +27,9 @@ class Seal(IntEnum):
     SEALED = 2
 
 
+_OPEN, _SEALED = Seal.OPEN, Seal.SEALED
+
+
 class Stored:
     """The side of a `Session` that authors of stores work with.
 
@@ -41,10 +44,10 @@ class Stored:
     """
 
     __slots__ = (
-        "__weakref__", "_clock", "_dirty", "_exposed", "_options", "adopted", "cleared", "cookie_age",
+        "__weakref__", "_clock", "_options", "adopted", "cleared", "cookie_age",
         "created_ms", "destroyed", "elsewhere", "ended", "extras", "handle", "is_new", "moved_to", "muted",
-        "name", "notes", "old_cookie", "origin", "rejected", "renewed", "resend", "saver",
-        "seal", "seen_ms", "stored_values",
+        "name", "notes", "old_cookie", "origin", "quiet", "rejected",
+        "renewed", "resend", "saver", "seal", "seen_ms", "settled", "stored_values", "touched",
     )  # fmt: skip
 
     def __init__(
@@ -70,9 +73,13 @@ class Stored:
         self.created_ms = int(clock() * 1000) if created_ms is None else created_ms
         self.seen_ms = self.created_ms if seen_ms is None else seen_ms
 
-        self._dirty = self._exposed = False
+        #: Something was put in, or handed out that may be changed in place: the commit compares.
+        self.touched = False
+        #: Nothing is left to do at the commit, whatever the time is then, unless it is touched or sent again.
+        #: The store says so that opened it, every intent takes it back.
+        self.settled = False
         #: What may still happen, as the registry says.
-        self.seal = Seal.OPEN
+        self.seal = _OPEN
         #: Tells the registry that opened it, or None: the two do not always hold each other.
         self.saver: Callable[[], Any] | None = None
         #: What a store carries out: a new id, an end of what was loaded, the cookie once more.
@@ -96,13 +103,15 @@ class Stored:
         self.cookie_age: float | None = None
         #: What happened to it since the registry last asked.
         self.notes: tuple[Event, ...] = ()
+        #: Nobody would hear that it was saved.
+        self.quiet = False
 
     @property
     def state(self) -> State:
         """What the commit must do; "changed" means perhaps: only the encoded bytes can tell."""
         if self.destroyed and not self.has_content:
             return "destroyed"
-        return "changed" if self._dirty or self._exposed or self.renewed else "clean"
+        return "changed" if self.touched or self.renewed else "clean"
 
     @property
     def has_content(self) -> bool:
@@ -112,8 +121,7 @@ class Stored:
     def committed(self, *, stored: bool) -> None:
         """Tell the session that it stands in the store as it is now, or not at all."""
         self.is_new = not stored
-        self._exposed = self._exposed or self._dirty  # what was put in may be changed from outside
-        self._dirty = self.destroyed = self.resend = self.cleared = False
+        self.destroyed = self.resend = self.cleared = self.settled = False
         self.renewed, self.ended = "", None
 
     def lose(self) -> None:
@@ -133,18 +141,21 @@ class Stored:
 
     def note(self, kind: EventKind, reason: str | None = None, *, handle: str | None = None) -> None:
         """Leave an event for the registry to report."""
+        if self.quiet and kind == "saved":
+            return
         # As Event(…), without the call of its own constructor: most notes are never looked at.
         event = _new_tuple(Event, (kind, self.name, handle or self.handle, reason))
         self.notes = (*self.notes, event)
 
     def _write(self) -> None:
-        if self.seal is Seal.SEALED:
+        if self.seal is _SEALED:
             raise SessionSealedError(self.name)
-        self._dirty = True
+        self.touched = True
 
     def _require_open(self, what: str) -> None:
-        if self.seal is not Seal.OPEN:
+        if self.seal is not _OPEN:
             raise SessionSealedError(self.name, what)
+        self.settled = False
 
     def _set_extra(self, name: str, value: Any) -> None:
         if self.extras.get(name) == value:

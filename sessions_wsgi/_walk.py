@@ -18,8 +18,6 @@ DEPTH = 64
 #: How many containers a value may hold.
 MOST = 100_000
 
-_LEVELS = range(DEPTH)
-
 UNKNOWN = "values of this type are not kept exactly; convert it, or register it: CBORSerializer(types={...})"
 SURROGATE = "text with a lone surrogate has no UTF-8 encoding"
 TOO_MANY = f"more than {MOST} containers; one that stands in several places counts each time"
@@ -34,31 +32,33 @@ class Refused(Exception):  # noqa: N818
     """Why a value cannot be kept. Private: it leaves the package as a `SerializeError` with the place."""
 
 
-def is_plain(value: Any, scalars: frozenset[type], keys: frozenset[type]) -> bool:
+def is_plain(value: Any, scalars: frozenset[type], keys: frozenset[type], depth: int = DEPTH) -> bool:
     """Whether `value` is only dict, list and `scalars`, exactly, within bounds; False is no verdict yet."""
     if type(value) in scalars:
         return True
     boxes = [value]
     for box in boxes:
-        if len(boxes) > DEPTH:  # so few are never too many, nor too deep
-            return _is_plain_by_level(value, scalars, keys)
+        if len(boxes) > depth:  # so few are never too many, nor too deep
+            return _is_plain_by_level(value, scalars, keys, depth)
         if type(box) is dict:
-            for key in box:
-                if type(key) not in keys:
+            for key, item in box.items():
+                if type(key) is not str and type(key) not in keys:  # as nearly all are
                     return False
-            box = box.values()  # noqa: PLW2901
-        elif type(box) is not list:
+                if type(item) not in scalars:
+                    boxes.append(item)
+        elif type(box) is list:
+            for item in box:
+                if type(item) not in scalars:
+                    boxes.append(item)  # noqa: PERF401
+        else:
             return False
-        for item in box:
-            if type(item) not in scalars:
-                boxes.append(item)  # noqa: PERF401
     return True
 
 
-def _is_plain_by_level(value: Any, scalars: frozenset[type], keys: frozenset[type]) -> bool:
+def _is_plain_by_level(value: Any, scalars: frozenset[type], keys: frozenset[type], depth: int) -> bool:
     level: list[Any] = [value]
     count = 0
-    for _ in _LEVELS:
+    for _ in range(depth):
         below: list[Any] = []
         for box in level:
             if type(box) is dict:

@@ -32,7 +32,7 @@ _TIMES_END: dict[type, int] = {
     CBORSerializer: len(b"\x85\x01") + 9 + 9,
     JSONSerializer: len(b"[1,") + 13 + 1 + 13,
 }
-_STEADY = range(2**40, 10**13)
+_FIRST, _LAST = 2**40, 10**13
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
@@ -76,13 +76,15 @@ class Lifetime:
 class Span:
     """A `Lifetime` in milliseconds, at work on sessions."""
 
-    __slots__ = ("_absolute", "_idle", "_touch", "endless", "steady")
+    __slots__ = ("_absolute", "_idle", "_touch", "endless", "steady", "sure_ms")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._absolute, self._idle, self._touch = map(
             _milliseconds, (lifetime.absolute, lifetime.idle, lifetime.touch_after)
         )
 
+        #: For so long after it began a session without extras lives whenever it was seen; 0: it depends.
+        self.sure_ms = self._absolute or 0 if self._idle is None else 0
         #: Activity keeps a session alive for ever.
         self.endless = self._absolute is None
         #: Nothing but a session's own `max_age` can make a touch due.
@@ -97,13 +99,19 @@ class Span:
 
     def end_ms(self, created_ms: int, seen_ms: float, extras: dict[str, Any]) -> float:
         """When it ends if it is not seen again."""
-        if not extras and self._idle is None and self._absolute is not None:
-            return created_ms + self._absolute
         idle = self.idle_ms(extras)
         end = float("inf") if idle is None else seen_ms + idle
         if self._absolute is not None:
             end = min(end, extras.get("authenticated_ms", created_ms) + self._absolute)
         return end
+
+    def require_alive(self, created_ms: int, seen_ms: int, extras: dict[str, Any], now_ms: int) -> None:
+        """Raise `Ended` ("expired") for what is over, or claims to come from the future."""
+        latest = now_ms + SKEW_MS
+        if created_ms > latest or seen_ms > latest or (extras and extras.get("authenticated_ms", 0) > latest):
+            raise Ended("expired")
+        if now_ms >= self.end_ms(created_ms, seen_ms, extras):
+            raise Ended("expired")
 
     def touch_due(self, seen_ms: float, extras: dict[str, Any], now_ms: float) -> bool:
         """Whether an unchanged session should be marked as seen."""
@@ -172,8 +180,11 @@ def dumps(session: Session, serializer: Serializer, seen_ms: int) -> bytes:
 
     :raises SerializeError: a value cannot be kept as it is; `path` begins with ``session`` or ``flashes``.
     """
+    head = [FORMAT, session.created_ms, seen_ms]
     try:
-        return serializer.dumps([FORMAT, session.created_ms, seen_ms, session.stored_values, session.extras])
+        if type(serializer) is CBORSerializer:
+            return serializer.dumps_envelope(head, session.stored_values, session.extras)
+        return serializer.dumps([*head, session.stored_values, session.extras])
     except SerializeError as error:
         raise _in_words(error) from error.__cause__
 
@@ -181,7 +192,7 @@ def dumps(session: Session, serializer: Serializer, seen_ms: int) -> bytes:
 def unchanged(session: Session, serializer: Serializer, old: bytes, old_seen_ms: int, new: bytes) -> bool:
     """Whether two envelopes of a session hold the same, the time of the last visit aside."""
     start = _TIMES_END.get(type(serializer))
-    if start is None or session.created_ms not in _STEADY or old_seen_ms not in _STEADY:
+    if start is None or not (_FIRST <= session.created_ms < _LAST and _FIRST <= old_seen_ms < _LAST):
         return dumps(session, serializer, old_seen_ms) == old
     return new[start:] == old[start:]
 
@@ -199,15 +210,6 @@ def loads(data: bytes, serializer: Serializer) -> Envelope:
     if extras != {} and not _sound(extras):
         raise DecodeError("unreadable")
     return created, seen, values, extras
-
-
-def require_alive(span: Span, created_ms: int, seen_ms: int, extras: dict[str, Any], now_ms: int) -> None:
-    """Raise `Ended` ("expired") for what is over, or claims to come from the future."""
-    latest = now_ms + SKEW_MS
-    if created_ms > latest or seen_ms > latest or extras.get("authenticated_ms", 0) > latest:
-        raise Ended("expired")
-    if now_ms >= span.end_ms(created_ms, seen_ms, extras):
-        raise Ended("expired")
 
 
 def sizes(session: Session, serializer: Serializer) -> dict[str, int]:

@@ -129,7 +129,7 @@ class KeyRing:
     :raises ConfigError: there is no key, or one twice.
     """
 
-    __slots__ = ("_dated", "keys")
+    __slots__ = ("always", "keys")
 
     def __init__(self, keys: Keys) -> None:
         self.keys = tuple(_flattened(keys))
@@ -138,7 +138,9 @@ class KeyRing:
         ids = [key.id for key in self.keys]
         if len(set(ids)) != len(ids):
             raise ConfigError("'keys' must not hold the same key twice; remove one of them", "keys")
-        self._dated = any(key.not_before or key.accept_until for key in self.keys)
+        dated = any(key.not_before or key.accept_until for key in self.keys)
+        #: The key that seals at any time; None where dates decide.
+        self.always = None if dated else self.keys[0]
 
     @classmethod
     def of(cls, keys: Keys) -> KeyRing:
@@ -155,8 +157,8 @@ class KeyRing:
 
     def sealing(self, now: float) -> Key | None:
         """The key that seals at this time; None when each is too young or too old."""
-        if not self._dated:
-            return self.keys[0]
+        if self.always is not None:
+            return self.always
         return next((key for key in self.keys if key.seals_from <= now < key.opens_until), None)
 
     def require_seal(self, now: float) -> Key:
@@ -164,7 +166,7 @@ class KeyRing:
 
         :raises UsageError: each is too young or too old.
         """
-        key = self.sealing(now) if self._dated else self.keys[0]
+        key = self.sealing(now)
         if key is None:
             raise UsageError("'keys' holds no key that may seal now; add one without 'not_before'")
         return key

@@ -57,18 +57,18 @@ class SessionMiddleware:
         if not isinstance(save_on_error, bool):
             raise ConfigError("'save_on_error' must be True or False", "save_on_error")
         self._app = app
-        self.stores = MappingProxyType(_checked_stores(stores))
-        self._settings = Settings(cache_control, save_on_error, unavailable or _service_unavailable())
-        self._on_event = on_event
+        checked = _checked_stores(stores)
+        self.stores = MappingProxyType(checked)
+        self._settings = Settings(
+            checked, cache_control, save_on_error, unavailable or _service_unavailable(), on_event
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         parent: Registry | None = environ.get(ENVIRON_KEY)
-        while (
-            parent is not None and parent.phase is not _OPEN
-        ):  # an error page that enters the application once more
+        # One that is sealed belongs to an error page that enters the application once more.
+        while parent is not None and parent.phase is not _OPEN:
             parent = parent.parent
-        registry = environ[ENVIRON_KEY] = Registry(self.stores, environ, parent, self._on_event)
-        exchange = Exchange(self._settings, registry, start_response)
+        exchange = environ[ENVIRON_KEY] = Exchange(self._settings, environ, start_response, parent)
         try:
             body = self._app(environ, exchange.start_response)
         except BaseException as error:

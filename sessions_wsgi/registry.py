@@ -11,6 +11,7 @@ from weakref import ref
 from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
 from sessions_wsgi._takeover import kept_or_new
+from sessions_wsgi._where import environ_of
 from sessions_wsgi.cookies import find_cookies
 from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessionError, UsageError, logger
 from sessions_wsgi.protocols import Store
@@ -32,10 +33,9 @@ class Registry:
     """
 
     # How every registry begins; most never hold more.
-    _cookies: Mapping[str, str] = MappingProxyType({})  # the Set-Cookie to send, by cookie name
-    _ours: tuple[str, ...] = ()  # every Set-Cookie that was made here
+    _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
+    _replaced: tuple[str, ...] = ()  # those that were made here before, by explicit saves
     _request: Any = None
-    _header: str | None = None  # the Cookie header, when the environ was let go
     _abandoned = False
     #: What may still happen to sessions opened from now on; SEALED: the request is over.
     phase = Seal.OPEN
@@ -44,14 +44,19 @@ class Registry:
 
     def __init__(
         self,
-        stores: Mapping[str, Store],
+        stores: dict[str, Store],
         environ: dict[str, Any],
         parent: Registry | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        self.stores, self.environ = stores, environ
+        self._stores, self.environ = stores, environ
         self.parent, self._on_event = parent, on_event
         self.opened: dict[str, Opened] = {}
+
+    @property
+    def stores(self) -> Mapping[str, Store]:
+        """The configured stores by session name; read-only."""
+        return MappingProxyType(self._stores)
 
     # The way in
 
@@ -60,17 +65,17 @@ class Registry:
         opened = self.opened.get(name)
         if opened is not None:
             return opened[0]
-        store = self.stores.get(name)
+        store = self._stores.get(name)
         if store is not None:
             return self._open(store, name)
         if self.parent is not None and name in self.parent.known():
             return self.parent[name]
-        raise UnknownSessionError(name, sorted(self.known()), middleware=bool(self.stores))
+        raise UnknownSessionError(name, sorted(self.known()), middleware=bool(self._stores))
 
     def known(self) -> set[str]:
         """The names that can be asked for here, those of outer middlewares included."""
         outer = self.parent.known() if self.parent is not None else ()
-        return {*self.stores, *self.opened, *outer}
+        return {*self._stores, *self.opened, *outer}
 
     def open(self, store: Store, name: str) -> Session:
         """The session `name` of this store; the same object every time.
@@ -79,7 +84,7 @@ class Registry:
         :raises UsageError: the name belongs to another store in this request.
         """
         opened = self.opened.get(name)
-        owner = self.stores.get(name) if opened is None else opened[1]
+        owner = self._stores.get(name) if opened is None else opened[1]
         if owner is not None and owner is not store:
             raise UsageError(
                 f"session {name!r} belongs to another store in this request: give one of them another name"
@@ -87,11 +92,11 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
-        cookie = store.options.cookie_name(name)
-        header = self.environ.get("HTTP_COOKIE", self._header)
+        options, header = store.options, self.environ.get("HTTP_COOKIE")
+        cookie = options.names.get(name) or options.cookie_name(name)
         texts = find_cookies(header, cookie) if header else []
         others, elsewhere = getattr(store, "other_cookies", None), None
-        if header and others is not None:
+        if others is not None and header:
             found = {other: find_cookies(header, other) for other in others(name)}
             elsewhere = {other: came for other, came in found.items() if came}
             for came in elsewhere.values():
@@ -106,13 +111,15 @@ class Registry:
         if elsewhere:
             session.elsewhere = elsewhere
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
-        session.saver = ref(self) if self.stores else lambda: self
+        session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
         if self.phase is not _OPEN:
             self._seal(opened)
-        if getattr(store, "single_process", False):
+        if self.environ.get("wsgi.multiprocess") and getattr(store, "single_process", False):
             _advice.about_processes(self.environ)
-        if session.rejected or self._on_event is not None or logger.isEnabledFor(logging.DEBUG):
+        # What is told at the level of debugging is not even noted when nobody listens.
+        session.quiet = self._on_event is None and not logger.isEnabledFor(logging.DEBUG)
+        if session.rejected or not session.quiet:
             kind: EventKind = "rejected" if session.rejected else "created" if session.is_new else "opened"
             session.note(kind, session.rejected)
         if session.notes:
@@ -135,7 +142,7 @@ class Registry:
         return True
 
     def __repr__(self) -> str:
-        return f"<Registry of {sorted(self.stores)}, open {sorted(self.opened)}>"
+        return f"<Registry of {sorted(self._stores)}, open {sorted(self.opened)}>"
 
     @property
     def sealed(self) -> bool:
@@ -178,13 +185,21 @@ class Registry:
 
     def commit(self) -> None:
         """Save every open session: first all are encoded and measured, then backends are written."""
-        self._commit(self.opened.values())
+        for session, _, _ in self.opened.values():
+            if not session.settled or session.touched or session.resend:
+                self._commit(self.opened.values())
+                return
 
     def _commit(self, opened: Iterable[Opened]) -> None:
-        cookies, failures = commit(opened, self._on_event)
-        for cookie, value in cookies:
-            self._cookies = {**self._cookies, cookie: value}
-            self._ours = (*self._ours, value)
+        made, failures = commit(opened, self._on_event)
+        if made:
+            cookies = self._cookies
+            if cookies is None:
+                cookies = self._cookies = {}
+            for cookie, value in made:
+                if cookie in cookies:
+                    self._replaced = (*self._replaced, cookies[cookie])
+                cookies[cookie] = value
         if failures:
             raise (
                 failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
@@ -194,28 +209,28 @@ class Registry:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
         if not self.opened:
             return headers
-        plain = _headers.are_plain(headers)  # as nearly every response
-        if not self._cookies:
+        plain, cookies = _headers.are_plain(headers), self._cookies  # as nearly every response is
+        if not cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
-        for session, _, _ in self.opened.values():
-            if session.options.secure:
-                _advice.about_plain_http(self.environ)
+        if self.environ.get("wsgi.url_scheme") == "http" and any(
+            session.options.secure for session, _, _ in self.opened.values()
+        ):
+            _advice.about_plain_http(self.environ)
         if plain and cache_control:
-            ours = [("Set-Cookie", value) for value in self._cookies.values()]
-            return [*headers, _VARY, *ours, ("Cache-Control", cache_control)]
-        headers = _headers.with_vary(headers)
-        headers, replaced = _headers.with_cookies(headers, self._cookies)
-        for value in replaced:
-            if value not in self._ours:
-                logger.warning(
-                    "a Set-Cookie of %r that somebody else wrote was replaced", value.partition("=")[0]
-                )
-        headers, shared = _headers.with_private_cache(headers, cache_control)
-        if shared:
-            for session, _, cookie in self.opened.values():
-                if cookie in self._cookies:
-                    session.note("uncacheable", "shared caching was allowed")
-                    report_notes(session, self._on_event)
+            headers = [*headers, _VARY]
+            for value in cookies.values():
+                headers.append(("Set-Cookie", value))
+            headers.append(("Cache-Control", cache_control))
+            return headers
+        headers, foreign, shared = _headers.with_all(headers, cookies, cache_control)
+        for value in set(foreign).difference(self._replaced):
+            logger.warning(
+                "a Set-Cookie of %r that somebody else wrote was replaced", value.partition("=")[0]
+            )
+        for session, _, cookie in self.opened.values() if shared else ():
+            if cookie in cookies:
+                session.note("uncacheable", "shared caching was allowed")
+                report_notes(session, self._on_event)
         return headers
 
     def seal(self, *, last: bool = False) -> None:
@@ -225,12 +240,15 @@ class Registry:
         """
         self.phase = _SEALED if last else max(self.phase, _LATE)
         for opened in self.opened.values():
-            self._seal(opened)
+            if last:
+                opened[0].seal = _SEALED
+            else:
+                self._seal(opened)
 
     def release(self) -> None:
         """Nothing of this request will follow: let go of the environ, which holds this registry."""
-        environ, self.environ = self.environ, {}
-        self._header, self.phase = environ.get("HTTP_COOKIE", self._header), _SEALED
+        environ, self.phase = self.environ, _SEALED
+        self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}  # sessions may still be read
         if self.parent is not None and self.parent.phase is _OPEN:
             environ[ENVIRON_KEY] = self.parent
 
@@ -243,7 +261,7 @@ class Registry:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
         self._abandoned = True
         gone = {cookie for session, _, cookie in self.opened.values() if session.destroyed}
-        self._cookies = {name: value for name, value in self._cookies.items() if name not in gone}
+        self._cookies = {name: value for name, value in (self._cookies or {}).items() if name not in gone}
         abandon(self.opened.values(), self._on_event)
 
     def close(self) -> None:
@@ -257,10 +275,10 @@ def get_registry(where: Any) -> Registry:
 
     :param where: a WSGI environ, or a request that has one as ``.environ`` or ``.env``.
     """
-    environ = _environ(where)
+    environ = environ_of(where)
     registry = environ.get(ENVIRON_KEY)
     if registry is None:
-        registry = environ[ENVIRON_KEY] = Registry(MappingProxyType({}), environ)
+        registry = environ[ENVIRON_KEY] = Registry({}, environ)
     return cast("Registry", registry)
 
 
@@ -272,21 +290,8 @@ def get_session(where: Any, name: str = "session") -> Session:
     :raises UnknownSessionError: no middleware wraps the application, or it has no store of this name.
     :raises BackendError: the store's backend failed.
     """
-    environ = where if type(where) is dict else _environ(where)
+    environ = where if type(where) is dict else environ_of(where)
     registry: Registry | None = environ.get(ENVIRON_KEY)
     if registry is None:
         raise UnknownSessionError(name, middleware=False)
     return registry[name]
-
-
-def _environ(where: Any) -> dict[str, Any]:
-    if isinstance(where, dict):
-        return where
-    environ = getattr(where, "environ", None)
-    if environ is None:
-        environ = getattr(where, "env", None)
-    if not isinstance(environ, dict):
-        raise UsageError(
-            f"'where' must be a WSGI environ or a request that has one (got {type(where).__name__})"
-        )
-    return environ

@@ -35,12 +35,25 @@ class Session(Stored, MutableMapping[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         value = self.stored_values[key]
         if type(value) not in _IMMUTABLE:
-            self._exposed = True  # it may be changed in place, so the commit compares
+            self.touched = True
         return value
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._write()
         self.stored_values[key] = value
+
+    # As the mixins, which take four times as long.
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value of `key`, or `default`."""
+        return self[key] if key in self.stored_values else default
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Put in what a mapping or pairs hold; all of it or, when it cannot be read, nothing."""
+        pairs = dict(other, **more)
+        if pairs:
+            self._write()
+            self.stored_values.update(pairs)
 
     def __delitem__(self, key: Any) -> None:
         self._write()
@@ -133,7 +146,7 @@ class Session(Stored, MutableMapping[Any, Any]):
     def peek_flashes(self, category: str = "") -> list[Any]:
         """The messages of this category; they stay."""
         found = [value for kind, value in self.extras.get("flashes", ()) if kind == category]
-        self._exposed = self._exposed or bool(found)
+        self.touched = self.touched or bool(found)
         return found
 
     def _take_flashes(self, category: str | None) -> list[tuple[str, Any]]:
@@ -181,7 +194,7 @@ class Session(Stored, MutableMapping[Any, Any]):
         self.destroyed = self.destroyed or not self.is_new or self.rejected is not None
         self.origin = self.handle = None
         self.is_new, self.renewed = True, ""
-        self.resend = self.cleared = self._dirty = self._exposed = False
+        self.resend = self.cleared = self.settled = self.touched = False
         self.stored_values, self.extras = {}, self._first_extras()
         self.created_ms = self.seen_ms = int(self.now() * 1000)
 

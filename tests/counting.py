@@ -22,7 +22,11 @@ _SYSTEM = {
     "utime", "posix_fallocate", "fsync", "ftruncate", "listdir", "scandir", "access", "link",
 }  # fmt: skip
 _OS_MODULES = {"posix": _SYSTEM, "fcntl": {"flock", "lockf", "fcntl"}, "_io": {"open"}}
-_SERIALIZER = {"CBORSerializer.dumps": "dumps", "CBORSerializer.loads": "loads"}
+_SERIALIZER = {
+    "CBORSerializer.dumps": "dumps",
+    "CBORSerializer.dumps_envelope": "dumps",
+    "CBORSerializer.loads": "loads",
+}
 _BACKEND = {"load", "create", "update", "touch", "delete", "link", "unlink", "linked", "purge"}
 
 

@@ -15,7 +15,19 @@ ROOT = Path(__file__).parent.parent / "sessions_wsgi"
 # Each group may import from those above it, and within itself.
 LAYERS = [
     {"errors"},
-    {"keys", "_urls", "_named", "cookies", "_walk", "_xaes", "_csrf", "_headers", "_advice", "backends"},
+    {
+        "keys",
+        "_urls",
+        "_named",
+        "_where",
+        "cookies",
+        "_walk",
+        "_xaes",
+        "_csrf",
+        "_headers",
+        "_advice",
+        "backends",
+    },
     {"_custom", "_cbor_leaves", "_cbor", "serializers", "_stored", "session"},
     {"codecs", "envelope"},
     {"protocols", "_takeover", "_commit", "registry"},

@@ -44,8 +44,8 @@ def shape_of(text: str) -> Shape | None:
     """What a text looks like; None for none of ours."""
     payload, dot, signature = text.rpartition(".")
     try:
-        raw = _from_base64url(payload if dot else text)
-    except DecodeError:
+        raw = _from_base64url((payload if dot else text).encode("ascii"))
+    except (DecodeError, UnicodeEncodeError):
         return None
     if not dot:
         is_sealed = len(raw) >= _MIN_ENCRYPTED and raw[0] == 1

@@ -6,7 +6,6 @@ In an ini file ``pyramid.includes = sessions_wsgi.ext.pyramid`` and the settings
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 from pyramid.interfaces import ISessionFactory
@@ -75,7 +74,7 @@ class SessionFactory:
         if on_event is not None and not callable(on_event):
             raise ConfigError(f"'on_event' must be callable (got {type(on_event).__name__})", "on_event")
         store.options.cookie_name(name)
-        self._store, self._name, self._stores = store, name, MappingProxyType({name: store})
+        self._store, self._name, self._stores = store, name, {name: store}
         self._cache_control, self._on_exception, self._on_event = cache_control, set_on_exception, on_event
 
     def __call__(self, request: Any) -> PyramidSession:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from sessions_wsgi._named import named, unknown
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
-from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span, require_alive
+from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span
 from sessions_wsgi.errors import ConfigError, DecodeError, Event, UsageError, report
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.registry import Registry, get_registry
@@ -113,6 +113,7 @@ class BuiltinStore:
         session = Session(
             name, None, self.options, None, now_ms, now_ms, True, None, None, rejected, self._clock
         )
+        session.settled = True
         for fault in faults:
             if isinstance(fault, Replaced):
                 session.muted = True
@@ -123,7 +124,7 @@ class BuiltinStore:
         """A session of elsewhere, held to this store's lifetime and revocations."""
         session = accept.adopt(name, texts, now_ms / 1000)
         if session is not None:
-            require_alive(self._span, session.created_ms, session.seen_ms, session.extras, now_ms)
+            self._span.require_alive(session.created_ms, session.seen_ms, session.extras, now_ms)
             if session.principal is not None and self._principals is not None:
                 self._principals.require_later(session)
         return session
@@ -141,19 +142,23 @@ class BuiltinStore:
         raise NotImplementedError
 
     def _alive(
-        self,
-        name: str,
-        loaded: Envelope,
-        seen_ms: int,
-        now_ms: int,
-        origin: object,
-        handle: str | None = None,
+        self, name: str, loaded: Envelope, now_ms: int, origin: object, handle: str | None, fresh: bool
     ) -> Session:
-        """A session of what was loaded; `DecodeError` when its time is over."""
-        created_ms, _, values, extras = loaded
-        require_alive(self._span, created_ms, seen_ms, extras, now_ms)
-        options, clock = self.options, self._clock
-        return Session(name, values, options, extras, created_ms, seen_ms, False, origin, handle, None, clock)
+        """A session of what was loaded; `DecodeError` when its time is over.
+
+        :param fresh: the keys that seal now sealed all of it.
+        """
+        created_ms, seen_ms, values, extras = loaded
+        span, clock = self._span, self._clock
+        # Most began and were seen in the past, and have one limit.
+        if extras or not created_ms <= seen_ms <= now_ms < created_ms + span.sure_ms:
+            span.require_alive(created_ms, seen_ms, extras, now_ms)
+        session = Session(
+            name, values, self.options, extras, created_ms, seen_ms, False, origin, handle, None, clock
+        )
+        settled = span.steady and not extras  # as most are: no call
+        session.settled = fresh and (settled or not span.touch_due(seen_ms, extras, now_ms))
+        return session
 
     # Who is signed in
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessions_wsgi.backends import Version
 from sessions_wsgi.session import Session
@@ -41,6 +41,13 @@ class Renewed(NamedTuple):
     moved: bool = False
 
 
+_NOTHING = (None, None, None)
+
+
 def noted(session: Session) -> Noted:
     """What a list of its principal's sessions says of it, and whose list that is."""
-    return session.label, session.max_age, session.principal
+    return noted_in(session.extras)
+
+
+def noted_in(extras: dict[str, Any]) -> Noted:
+    return (extras.get("label"), extras.get("max_age"), extras.get("principal")) if extras else _NOTHING

@@ -18,6 +18,9 @@ REMEMBERED_SECONDS = 120.0
 _MARK, _MOVED = b"\x00sessions_wsgi/ended/1\x00", b"\x00sessions_wsgi/moved/1\x00"
 _TRIES = 25
 
+#: The first byte of what is left.
+FIRST_OF_LEFT = b"\x00"
+
 
 def tombstone(successor: str = "") -> bytes:
     """The record of a session that ended, or goes on under the key `successor`."""

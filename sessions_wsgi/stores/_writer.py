@@ -25,6 +25,7 @@ from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Merged, Side
 from sessions_wsgi.stores.revocation import Principals
 
 _TRIES = 5
+_LOST = (Conflict, Gone)
 
 
 class Writer:
@@ -105,18 +106,14 @@ class Writer:
             sealed = self._records.seal(cookie, origin.id, data, now_ms / 1000)
             expires = self._span.deadline(session, now_ms)
             outcome = self._backend.update(origin.key, sealed, expires, origin.version)
-            if not isinstance(outcome, Conflict | Gone):
+            if not isinstance(outcome, _LOST):
                 text = self._text(session, now_ms) if send else None
-                stands = session.origin._replace(
-                    version=outcome,
-                    expires=expires,
-                    data=data,
-                    seen_ms=now_ms,
-                    record_fresh=True,
-                    noted=noted(session),
+                old, told = session.origin, noted(session)
+                stands = Origin(
+                    old.id, old.key, outcome, expires, data, now_ms, old.text, old.fresh, True, told
                 )
                 self._stands(session, stands, now_ms)
-                if relist or origin.noted != noted(session):
+                if relist or old.noted != told:
                     self._principals.link(session, now_ms)
                 return text
             winner = self._winner(origin.key, outcome, attempt)
@@ -144,7 +141,7 @@ class Writer:
                     data = self.dumps(session, now_ms)
                     continue
             self._unlink(origin)
-            if not isinstance(outcome, Conflict | Gone):
+            if not isinstance(outcome, _LOST):
                 return self._renewed(session, data, now_ms, raw_id)
             if not self._start_over(session):
                 return None
@@ -194,12 +191,14 @@ class Writer:
         """Whether the browser must get the cookie again: new attributes, a newer key, a later Max-Age."""
         if session.resend or not session.origin.fresh:
             return True
-        return session.max_age is not None and self._span.touch_due(session.seen_ms, session.extras, now_ms)
+        return "max_age" in session.extras and self._span.touch_due(session.seen_ms, session.extras, now_ms)
 
     def _relist_due(self, session: Session, now_ms: int) -> bool:
         """Whether its place on a list must be prolonged: only what has no end of its own needs that."""
+        if not self._span.endless:
+            return False
         before, now = (self._span.period(ms, session.extras) for ms in (session.seen_ms, now_ms))
-        return self._span.endless and before != now
+        return before != now
 
     def _text(self, session: Session, now_ms: int) -> str:
         origin: Origin = session.origin
@@ -210,7 +209,7 @@ class Writer:
 
     def _stands(self, session: Session, origin: Origin, now_ms: int) -> None:
         session.origin, session.handle, session.seen_ms = origin, origin.key, now_ms
-        session.cookie_age = self._span.cookie_age(session, now_ms)
+        session.cookie_age = self._span.cookie_age(session, now_ms) if session.extras else None
         session.note("saved")
         session.committed(stored=True)
 

@@ -9,7 +9,7 @@ from typing import Unpack
 from sessions_wsgi import envelope
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.codecs import EncryptedCodec, Opened, SignedCodec
-from sessions_wsgi.cookies import require_size
+from sessions_wsgi.cookies import MAX_COOKIE_BYTES
 from sessions_wsgi.errors import CookieTooLargeError
 from sessions_wsgi.keys import Keys
 from sessions_wsgi.protocols import Finish
@@ -58,9 +58,10 @@ class CookieStore(BuiltinStore):
     # The way in
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
-        origin = self._codec.open_at(self.options.cookie_name(name), text, now_ms / 1000)
+        cookie = self.options.names.get(name) or self.options.cookie_name(name)
+        origin = self._codec.open_at(cookie, text, now_ms / 1000)
         loaded = envelope.loads(origin[0], self._serializer)
-        session = self._alive(name, loaded, loaded[1], now_ms, origin=origin)
+        session = self._alive(name, loaded, now_ms, origin, None, origin[1])
         if self._denied is not None:
             self._require_not_ended(session, self._denied, now_ms)
         return session
@@ -76,37 +77,31 @@ class CookieStore(BuiltinStore):
     # The way out
 
     def prepare(self, session: Session) -> Finish | None:
-        state = session.state
         if type(session.origin) is Renewed:  # for a log-out only, which has taken it by now
             session.origin = None
-        if session.muted and session.renewed != "login" and state != "destroyed":
-            return None if session.ended is None else partial(self._end_only, session)
-        if state == "clean" and self._is_settled(session):  # the way of nearly every request
-            return None
-        now_ms = int(self._clock() * 1000)
-        if state == "destroyed":
+        if session.destroyed and not session.has_content:
             return partial(self._destroy, session)
-        wanted = self._must_send(session, now_ms)
-        if state == "clean" and not wanted:
+        if session.muted and session.renewed != "login":
+            return None if session.ended is None else partial(self._end_only, session)
+        now_ms, origin = int(self._clock() * 1000), session.origin
+        if not session.settled or session.resend or origin is None:
+            wanted = self._must_send(session, origin, now_ms)
+        else:  # as said when it was opened
+            wanted = False
+        if not wanted and not session.touched:
             return None
         data = envelope.dumps(session, self._serializer, now_ms)
-        origin: Opened | None = session.origin
-        if not wanted and (origin is None or self._unchanged(session, origin, data)):
+        # Whether the browser holds this already, or there is nothing to hold.
+        if not wanted and (
+            origin is None or envelope.unchanged(session, self._serializer, origin[0], session.seen_ms, data)
+        ):
             return None
         if self._denied is None:
             return partial(self._sent, session, data, self._sealed(session, data, now_ms), now_ms)
         return self._prepare_revocable(session, self._denied, now_ms)
 
-    def _is_settled(self, session: Session) -> bool:
-        """Whether a clean session needs nothing, whatever the time is."""
-        origin: Opened | None = session.origin
-        if origin is None or session.resend or session.extras:
-            return False
-        return origin[1] and self._span.steady
-
-    def _must_send(self, session: Session, now_ms: int) -> bool:
+    def _must_send(self, session: Session, origin: Opened | None, now_ms: int) -> bool:
         """Whether the browser gets a cookie even if nothing in it changed."""
-        origin: Opened | None = session.origin
         if origin is None:
             return session.has_content or not session.is_new
         if session.resend or session.renewed or not origin[1]:
@@ -122,23 +117,19 @@ class CookieStore(BuiltinStore):
         data = envelope.dumps(session, self._serializer, session.seen_ms)
         return session.has_content if session.origin is None else data != session.origin[0]
 
-    def _unchanged(self, session: Session, origin: Opened, data: bytes) -> bool:
-        return envelope.unchanged(session, self._serializer, origin[0], session.seen_ms, data)
-
     def _sealed(self, session: Session, data: bytes, now_ms: int) -> str:
-        cookie = self.options.cookie_name(session.name)
+        cookie = self.options.names.get(session.name) or self.options.cookie_name(session.name)
         text = self._codec.seal_at(cookie, data, now_ms / 1000)
-        try:
-            require_size(cookie, text)
-        except CookieTooLargeError as error:
+        size = len(cookie) + 1 + len(text)
+        if size > MAX_COOKIE_BYTES:
             sizes = envelope.sizes(session, self._serializer)
-            raise CookieTooLargeError(cookie, error.size, error.limit, sizes) from None
+            raise CookieTooLargeError(cookie, size, MAX_COOKIE_BYTES, sizes)
         return text
 
     def _sent(self, session: Session, data: bytes, text: str, now_ms: int) -> str:
         session.note("saved")
         session.origin, session.seen_ms = (data, True), now_ms
-        session.cookie_age = self._span.cookie_age(session, now_ms)
+        session.cookie_age = self._span.cookie_age(session, now_ms) if session.extras else None
         session.committed(stored=True)
         return text
 

@@ -15,9 +15,9 @@ from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._ended import Replaced
-from sessions_wsgi.stores._origin import Origin, Renewed
+from sessions_wsgi.stores._origin import Origin, Renewed, noted_in
 from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
-from sessions_wsgi.stores._tombstones import end, moved_in, successor_in
+from sessions_wsgi.stores._tombstones import FIRST_OF_LEFT, end, moved_in, successor_in
 from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -86,7 +86,7 @@ class ServerStore(BuiltinStore):
     # The way in
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
-        cookie = self.options.cookie_name(name)
+        cookie = self.options.names.get(name) or self.options.cookie_name(name)
         raw_id, fresh = self._ids.open_at(cookie, text, now_ms / 1000)
         if len(raw_id) != ID_BYTES:
             raise DecodeError("malformed")
@@ -94,18 +94,18 @@ class ServerStore(BuiltinStore):
         record = self.backend.load(key)
         if record is None:
             raise DecodeError("expired")
-        if (handle := moved_in(record.data)) is not None:
-            raise Replaced(handle, moved=True)
-        if (renewed := successor_in(record.data)) is not None:
-            raise Replaced(renewed) if renewed else DecodeError("expired")
+        if record.data[:1] == FIRST_OF_LEFT:
+            _require_no_tombstone(record.data)
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
-        seen_ms = self._span.seen_ms(loaded[1], loaded[3], record.expires, now_ms)
-        noted = loaded[3].get("label"), loaded[3].get("max_age"), loaded[3].get("principal")
+        created_ms, saved_ms, values, extras = loaded
+        noted = noted_in(extras)
         origin = Origin(
-            raw_id, key, record.version, record.expires, data, loaded[1], text, fresh, record_fresh, noted
+            raw_id, key, record.version, record.expires, data, saved_ms, text, fresh, record_fresh, noted
         )
-        session = self._alive(name, loaded, seen_ms, now_ms, origin=origin, handle=key)
+        seen_ms = self._span.seen_ms(saved_ms, extras, record.expires, now_ms)
+        alive = created_ms, seen_ms, values, extras
+        session = self._alive(name, alive, now_ms, origin, key, fresh and record_fresh)
         if "principal" in session.extras:
             self._signed_in.require(session, now_ms)
         return session
@@ -163,3 +163,10 @@ class ServerStore(BuiltinStore):
 
     def _end(self, handle: str) -> bool:
         return end(self.backend, handle, self._clock())
+
+
+def _require_no_tombstone(data: bytes) -> None:
+    if (handle := moved_in(data)) is not None:
+        raise Replaced(handle, moved=True)
+    if (renewed := successor_in(data)) is not None:
+        raise Replaced(renewed) if renewed else DecodeError("expired")
