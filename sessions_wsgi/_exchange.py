@@ -64,7 +64,7 @@ class Exchange(Registry):
         args: Any = None
         try:
             if self.committed:  # the server raises exc_info if the headers have left
-                args, self._args = self._with_sessions(self._args), ()
+                args, self._args = (status, self.headers(headers, self._settings.cache_control), exc_info), ()
                 self._write = self._respond(*args)
         finally:
             exc_info = args = None  # a frame that holds its own traceback is never freed
@@ -91,7 +91,7 @@ class Exchange(Registry):
                 self._tried = True
                 self.commit()
             self.seal(last=last)
-            args = self._with_sessions(args)
+            args = (args[0], self.headers(args[1], self._settings.cache_control), *args[2:])
         self.committed, self._args, self.phase = True, (), _LATE  # exc_info must not be kept
         self._write = self._respond(*args)
         if last:
@@ -106,9 +106,6 @@ class Exchange(Registry):
             self.commit()
         else:
             self.abandon()
-
-    def _with_sessions(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return args[0], self.headers(args[1], self._settings.cache_control), *args[2:]
 
     # What becomes of the application's answer
 

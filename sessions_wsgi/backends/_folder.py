@@ -8,7 +8,7 @@ import stat
 from collections.abc import Generator
 from contextlib import closing, suppress
 
-from sessions_wsgi.backends._record_file import is_stale, is_temporary, remove
+from sessions_wsgi.backends._record_file import is_stale, is_temporary, remove, sync
 from sessions_wsgi.errors import UsageError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -16,47 +16,37 @@ _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class Locked:
-    """Opens a folder for one operation, making it if need be, and holds its lock; gives its descriptor.
+    """Holds the lock of a folder for one operation, making it if need be; gives its path.
 
     The kernel frees the lock of a process that ends, whatever its end is.
     """
 
-    __slots__ = ("_durable", "_folder", "_lock", "_path")
+    __slots__ = ("_durable", "_fd", "_path")
 
     def __init__(self, path: str, *, durable: bool) -> None:
         self._path, self._durable = path, durable
 
-    def __enter__(self) -> int:
-        self._folder = self._open()
+    def __enter__(self) -> str:
         try:
-            self._lock = _lock(self._folder)
+            fd = self._fd = self._open()
+        except FileNotFoundError:
+            make(self._path, durable=self._durable)
+            fd = self._fd = self._open()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
         except BaseException:
-            os.close(self._folder)
+            os.close(fd)
             raise
-        return self._folder
+        return self._path
 
     def __exit__(self, *_: object) -> None:
         # Closing is not enough: a child that was forked meanwhile has the descriptor too, hence the lock.
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-        os.close(self._lock)
-        os.close(self._folder)
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        os.close(self._fd)
 
     def _open(self) -> int:
-        try:
-            return os.open(self._path, _FOLDER)
-        except FileNotFoundError:
-            make(self._path, durable=self._durable)
-            return os.open(self._path, _FOLDER)
-
-
-def _lock(folder: int) -> int:
-    fd = os.open(".lock", _LOCK, 0o600, dir_fd=folder)  # never removed: it is what all of them lock
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+        # The file is never removed: it is what all of them lock.
+        return os.open(f"{self._path}/.lock", _LOCK, 0o600)
 
 
 def of(root: str, key: str) -> str:
@@ -66,9 +56,12 @@ def of(root: str, key: str) -> str:
 
 def checked(key: str) -> str:
     """The key; what is none must not become a path."""
-    if len(key) != 64 or not key.isalnum():
-        raise UsageError("a backend's keys are 64 hexadecimal digits")
-    return key
+    try:
+        if len(bytes.fromhex(key)) == 32 and len(key) == 64:  # it skips spaces
+            return key
+    except ValueError:
+        pass
+    raise UsageError("a backend's keys are 64 hexadecimal digits")
 
 
 def make(path: str, *, durable: bool) -> None:
@@ -79,7 +72,7 @@ def make(path: str, *, durable: bool) -> None:
     with suppress(FileExistsError):
         os.mkdir(path, 0o700)
         if durable:
-            _sync(parent)
+            sync(parent)
 
 
 def complaint(path: str) -> str | None:
@@ -111,10 +104,10 @@ def purge(path: str, limit: int, now: float) -> int:
 
 def _remove_stale(path: str, name: str, now: float) -> bool:
     # Looked at again, as it was found without the lock. Locked for each, so that no writer waits for long.
-    with Locked(path, durable=False) as folder:
-        if not is_stale(folder, name, now):
+    with Locked(path, durable=False):
+        if not is_stale(f"{path}/{name}", now):
             return False
-        remove(folder, name, durable=False)
+        remove(path, name, durable=False)
     return not is_temporary(name)
 
 
@@ -126,15 +119,7 @@ def _stale(path: str, now: float) -> Generator[str, None, None]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if is_stale(folder, entry.name, now):
+                if is_stale(entry.name, now, folder):
                     yield entry.name
     finally:
         os.close(folder)
-
-
-def _sync(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)  # the root may be a symlink
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

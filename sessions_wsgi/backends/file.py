@@ -64,15 +64,17 @@ class FileBackend:
     @_failures("load")
     def load(self, key: str) -> Record | None:
         """The record, or None, also for a file that is damaged or not ours (logged)."""
-        path = _folder.of(self._root, key)
-        record = _record_file.read(f"{path}/{key[2:]}") if self._has(path) else None
+        folder = _folder.of(self._root, key)
+        if folder not in self._known and not self._has(folder):
+            return None
+        record = _record_file.read(f"{folder}/{key[2:]}")
         return record if record is not None and record.expires > self._clock() else None
 
     @_failures("create")
     def create(self, key: str, data: bytes, expires: float) -> Version | None:
         """Store a new record, unless a live one is there."""
         with self._locked(key) as folder:
-            if self._live(folder, key) is not None:
+            if self._live(f"{folder}/{key[2:]}") is not None:
                 return None
             version = _record_file.write(folder, key[2:], data, expires, durable=self._durable)
         self._sweep.count(self._purge_next)
@@ -82,7 +84,7 @@ class FileBackend:
     def update(self, key: str, data: bytes, expires: float, version: Version) -> Version | Conflict | Gone:
         """Replace the record, if it still has this version."""
         with self._locked(key) as folder:
-            record = self._live(folder, key)
+            record = self._live(f"{folder}/{key[2:]}")
             if record is None:
                 return GONE
             if record.version != version:
@@ -95,17 +97,14 @@ class FileBackend:
     def touch(self, key: str, expires: float, version: Version) -> bool:
         """Move the deadline, if the record still has this version."""
         with self._locked(key) as folder:
-            record = self._live(folder, key)
-            if record is None or record.version != version:
-                return False
-            _record_file.touch(folder, key[2:], expires, durable=self._durable)
-        return True
+            path = f"{folder}/{key[2:]}"
+            return _record_file.touch(path, expires, version, self._clock(), durable=self._durable)
 
     @_failures("delete")
     def delete(self, key: str) -> bool:
         """Remove the record."""
         with self._locked(key) as folder:
-            was_live = self._live(folder, key) is not None
+            was_live = self._live(f"{folder}/{key[2:]}") is not None
             _record_file.remove(folder, key[2:], durable=self._durable)
         return was_live
 
@@ -141,31 +140,31 @@ class FileBackend:
     @_failures("list")
     def linked(self, owner: str) -> list[Entry]:
         """The entries whose deadline has not passed. Looks through a 256th of all file names."""
-        path = _folder.of(self._root, owner)
+        folder = _folder.of(self._root, owner)
         prefix, now = f"{owner[2:]}.", self._clock()
-        names = [name for name in os.listdir(path) if name.startswith(prefix)] if self._has(path) else []
-        found = ((name, _record_file.read(f"{path}/{name}")) for name in names)
+        names = [name for name in os.listdir(folder) if name.startswith(prefix)] if self._has(folder) else []
+        found = ((name, _record_file.read(f"{folder}/{name}")) for name in names)
         return [Entry(name[63:], r.data, r.expires) for name, r in found if r is not None and r.expires > now]
 
     def _locked(self, key: str) -> _folder.Locked:
-        path = _folder.of(self._root, key)
-        self._check_root()
-        return _folder.Locked(path, durable=self._durable)
+        folder = _folder.of(self._root, key)
+        if folder not in self._known and not self._has(folder):
+            _folder.make(folder, durable=self._durable)
+            self._has(folder)
+        return _folder.Locked(folder, durable=self._durable)
 
-    def _live(self, folder: int, key: str) -> Record | None:
-        record = _record_file.read(key[2:], folder)
+    def _live(self, path: str) -> Record | None:
+        record = _record_file.read(path)
         return record if record is not None and record.expires > self._clock() else None
 
-    def _has(self, path: str) -> bool:
-        # Asked once for each folder, as nobody but us can put a symlink in its place.
-        if path in self._known:
-            return True
+    def _has(self, folder: str) -> bool:
+        # Asked once for each folder that is there, as nobody but us can put a symlink in its place.
         self._check_root()
-        if not os.path.lexists(path):
+        if not os.path.lexists(folder):
             return False
-        if os.path.islink(path):
-            raise NotADirectoryError(f"{path} is a symlink")
-        self._known.add(path)
+        if os.path.islink(folder):
+            raise NotADirectoryError(f"{folder} is a symlink")
+        self._known.add(folder)
         return True
 
     def _check_root(self) -> None:

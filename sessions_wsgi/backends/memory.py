@@ -160,16 +160,22 @@ class MemoryBackend:
             raise BackendError(self.name, operation) from cause
 
     def _put(self, name: _Name, item: Record | Entry) -> None:
-        self._bytes += _size(item) - _size(self._items.get(name))
+        old = self._items.get(name)
         self._items[name] = item
-        self._items.move_to_end(name)
-        heapq.heappush(self._deadlines, (item.expires, name))
-        if len(self._deadlines) > 2 * len(self._items) + 64:
-            self._deadlines = [(kept.expires, name) for name, kept in self._items.items()]
-            heapq.heapify(self._deadlines)
+        self._bytes += _size(item)
+        if old is not None:
+            self._bytes -= _size(old)
+            self._items.move_to_end(name)
+        if old is None or old.expires != item.expires:
+            heapq.heappush(self._deadlines, (item.expires, name))
+            if len(self._deadlines) > 2 * len(self._items) + 64:
+                self._deadlines = [(kept.expires, name) for name, kept in self._items.items()]
+                heapq.heapify(self._deadlines)
 
     def _drop(self, name: _Name) -> None:
-        self._bytes -= _size(self._items.pop(name, None))
+        item = self._items.pop(name, None)
+        if item is not None:
+            self._bytes -= _size(item)
         owner, key = name
         entries = self._lists.get(owner)
         if entries is not None:
@@ -192,7 +198,5 @@ class MemoryBackend:
                 self._drop(next(iter(self._items)))
 
 
-def _size(item: Record | Entry | None) -> int:
-    if item is None:
-        return 0
+def _size(item: Record | Entry) -> int:
     return _OVERHEAD + len(item.data if isinstance(item, Record) else item.note)

@@ -369,11 +369,25 @@ def test_a_symlinked_folder_is_refused(
     assert loaded(elsewhere) == b"data"
 
 
+def test_a_folder_is_looked_at_once(
+    backend: FileBackend, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but us can put a symlink in the place of a folder, so it is enough to look at it at first."""
+    looked, islink = [], os.path.islink
+    monkeypatch.setattr(os.path, "islink", lambda path: looked.append(path) or islink(path))
+    version = create(backend)
+    for _ in range(3):
+        backend.load(KEY)
+        backend.touch(KEY, SOON, version)
+    assert looked == [str(file.parent)]
+
+
 def test_a_directory_that_was_removed_is_made_again(backend: FileBackend, directory: Path) -> None:
     """Who removes the directory ends all sessions, and that is all."""
     create(backend)
     subprocess.run(["rm", "-r", directory / "sessions"], check=True)
     assert backend.load(KEY) is None
+    assert backend.linked(KEY) == []
     assert backend.delete(KEY) is False
     create(backend, b"new")
     assert loaded(backend) == b"new"

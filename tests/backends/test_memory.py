@@ -152,6 +152,34 @@ def test_entries_count() -> None:
     assert [entry.key for entry in backend.linked("owner")] == ["c", "d", "e"]
 
 
+def test_a_deadline_that_stays_is_noted_once() -> None:
+    """Updates at the same deadline take no room, and the record is found when it has passed."""
+    clock = ManualClock(0)
+    backend = room_for(10, clock)
+    version = backend.create("a", b"", 10)
+    for _ in range(3):
+        assert isinstance(version, int)
+        version = backend.update("a", b"", 10, version)  # type: ignore[assignment]
+    assert len(backend._deadlines) == 1
+    clock.advance(11)
+    assert (backend.purge(10), backend._deadlines) == (1, [])
+
+
+def test_a_deadline_that_comes_back_is_noted_again() -> None:
+    """Moved away and back, and meanwhile passed over: it counts."""
+    clock = ManualClock(0)
+    backend = room_for(10, clock)
+    version = backend.create("a", b"", 10)
+    assert version is not None
+    backend.touch("a", 30, version)
+    clock.advance(11)
+    assert backend.purge(10) == 0
+    backend.touch("a", 20, version)
+    backend.touch("a", 30, version)
+    clock.advance(20)
+    assert backend.purge(10) == 1
+
+
 def test_touching_takes_no_memory() -> None:
     """A record that is touched all the time takes no more room for it."""
     backend = room_for(10)

@@ -19,7 +19,7 @@ import pytest
 from processes import count_up, fork, join, kill_at_random
 
 from sessions_wsgi._contract.races import together
-from sessions_wsgi.backends import Backend, Entry, Lists, Purges, _sqlite_file, sqlite
+from sessions_wsgi.backends import GONE, Backend, Conflict, Entry, Lists, Purges, _sqlite_file, sqlite
 from sessions_wsgi.backends.sqlite import SQLiteBackend
 from sessions_wsgi.errors import BackendError, ConfigError
 from sessions_wsgi.testing import BackendContract, ManualClock
@@ -92,6 +92,68 @@ def open_files(name: str) -> int:
     """How many descriptors of this process are of files with this name."""
     links = Path("/proc/self/fd").iterdir()
     return sum(os.readlink(link).endswith(name) for link in links if os.path.lexists(link))
+
+
+# An update that leaves the deadline as it was read takes a short way
+
+
+def written(path: Path, backend: SQLiteBackend, version: int, expires: float) -> int:
+    """How many pages an update, after a read, adds to the log."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        backend.load(KEY)
+        backend.update(KEY, b"new", expires, version)
+        return int(other.execute("PRAGMA wal_checkpoint").fetchone()[1])
+
+
+def test_an_update_leaves_the_index_alone(backend: SQLiteBackend, path: Path) -> None:
+    """One page is written if the deadline stays, and the index only if it moves."""
+    assert written(path, backend, create(backend), SOON) == 1
+    record = backend.load(KEY)
+    assert record is not None
+    assert written(path, backend, record.version, SOON + 1) == 2  # type: ignore[arg-type]
+
+
+def test_an_update_moves_the_deadline_back(backend: SQLiteBackend, path: Path, clock: ManualClock) -> None:
+    """The deadline was moved after it was read: what is given holds, as always."""
+    version = create(backend)
+    backend.load(KEY)
+    assert SQLiteBackend(path, clock=clock).touch(KEY, SOON + 5, version)
+    assert isinstance(backend.update(KEY, b"new", SOON, version), int)
+    record = backend.load(KEY)
+    assert record is not None
+    assert (record.data, record.expires) == (b"new", SOON)
+
+
+def test_an_update_of_what_has_expired_finds_nothing(backend: SQLiteBackend, clock: ManualClock) -> None:
+    """A deadline that was read, and has passed since, is not written again."""
+    version = create(backend)
+    backend.load(KEY)
+    clock.advance(1000)
+    assert backend.update(KEY, b"new", SOON, version) == GONE
+
+
+def test_an_update_after_another_ones_is_a_conflict(
+    backend: SQLiteBackend, path: Path, clock: ManualClock
+) -> None:
+    """The version counts, whatever was read."""
+    version = create(backend)
+    backend.load(KEY)
+    SQLiteBackend(path, clock=clock).update(KEY, b"theirs", SOON, version)
+    outcome = backend.update(KEY, b"mine", SOON, version)
+    assert isinstance(outcome, Conflict)
+    assert outcome.record.data == b"theirs"
+
+
+def test_a_read_ends_at_once(backend: SQLiteBackend, path: Path) -> None:
+    """No read transaction stays open: it would keep the log from being moved into the database."""
+    version = create(backend)
+    backend.linked(KEY)
+    backend.load(KEY)
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE records SET data = x'00' WHERE version = ?", (version,))
+        other.commit()
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
 
 
 # Making it
