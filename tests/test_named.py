@@ -22,9 +22,12 @@ from sessions_wsgi import (
     SQLiteStore,
     store_from_url,
 )
+from sessions_wsgi.backends.file import FileBackend
 from sessions_wsgi.backends.memcached import MemcachedBackend
+from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.backends.redis import RedisBackend
 from sessions_wsgi.backends.sql import SQLBackend
+from sessions_wsgi.backends.sqlite import SQLiteBackend
 from sessions_wsgi.ext.pyramid import session_factory
 from sessions_wsgi.importers import (
     BeakerImporter,
@@ -52,6 +55,9 @@ MAKERS: dict[str, tuple[Callable[..., Any], str]] = {
     "cookie options": (CookieOptions, "samesite"),
     "lifetime": (Lifetime, "absolute"),
     "key": (lambda **wrong: Key(KEY, **wrong), "accept_until"),
+    "files": (lambda **wrong: FileBackend("x", **wrong), "durability"),
+    "one file": (lambda **wrong: SQLiteBackend("x", **wrong), "timeout"),
+    "a process": (MemoryBackend, "max_bytes"),
     "redis": (lambda **wrong: RedisBackend("redis://localhost", **wrong), "prefix"),
     "sql": (lambda **wrong: SQLBackend("sqlite:///x.db", **wrong), "table"),
     "memcached": (lambda **wrong: MemcachedBackend("localhost", **wrong), "timeout"),
