@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TypeGuard
 
+from sessions_wsgi._takeover import end_elsewhere, prepares
 from sessions_wsgi.cookies import require_text, set_cookie
 from sessions_wsgi.errors import OnEvent, SessionsError, logger, report
-from sessions_wsgi.protocols import Finish, PreparingStore, Store
+from sessions_wsgi.protocols import Finish, Store
 from sessions_wsgi.session import Seal, Session
 
 #: A session of this request, where it came from, and the full name of its cookie.
@@ -42,7 +42,10 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies,
     cookies: Cookies = []
     for each, finish in () if failures else planned:
         try:
+            ends = each[0].destroyed and each[0].elsewhere
             _carry_out(each, finish, cookies)
+            if ends:
+                cookies.extend(end_elsewhere(each[0], each[1]))
         except SessionsError as error:
             failures.append(error)
         if each[0].notes:
@@ -72,7 +75,7 @@ def _lost(session: Session, store: Store) -> None:
     """What was taken over had been ended by another request: end the copy as well, send nothing."""
     session.adopted = session.old_cookie = None
     session.destroy()
-    if _prepares(store):
+    if prepares(store):
         store.drop(session)
     session.lose()
     session.note("gone")
@@ -94,7 +97,7 @@ def end_source(session: Session, store: Store) -> None:
         return
     elsewhere = session.adopted(None)
     session.adopted = None
-    if not isinstance(elsewhere, bool) and _prepares(store):
+    if not isinstance(elsewhere, bool) and prepares(store):
         session.ended = elsewhere
         store.drop(session)
 
@@ -105,10 +108,11 @@ def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
     :raises BackendError: it could not be.
     """
     for session, store, _ in opened:
-        if session.ended is not None and _prepares(store):
+        if session.ended is not None and prepares(store):
             store.drop(session)
         if session.destroyed:
             end_source(session, store)
+            list(end_elsewhere(session, store))
         report_notes(session, on_event)
 
 
@@ -130,12 +134,13 @@ def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool
 
 
 def _close(session: Session, store: Store, *, abandoned: bool) -> None:
-    if not _prepares(store):
+    if not prepares(store):
         if session.seal is Seal.LATE and not abandoned:
             _commit_whole(store, session)
         return
     if session.ended is not None:
         store.drop(session)
+        list(end_elsewhere(session, store))
     if abandoned or not store.changed(session):
         return
     if session.seal is Seal.SEALED or session.is_new or session.renewed:  # it would need a cookie
@@ -161,7 +166,3 @@ def _commit_whole(store: Store, session: Session) -> str | None:
         session.note("saved" if text else "destroyed")
     session.committed(stored=text != "" and (text is not None or not session.is_new))
     return text
-
-
-def _prepares(store: Store) -> TypeGuard[PreparingStore]:
-    return hasattr(store, "prepare")

@@ -45,8 +45,8 @@ class Stored:
 
     __slots__ = (
         "__weakref__", "_clock", "_options", "adopted", "cleared", "cookie_age",
-        "created_ms", "destroyed", "ended", "extras", "handle", "is_new", "moved_to", "muted", "name",
-        "notes", "old_cookie", "origin", "quiet", "rejected",
+        "created_ms", "destroyed", "elsewhere", "ended", "extras", "handle", "is_new", "moved_to", "muted",
+        "name", "notes", "old_cookie", "origin", "quiet", "rejected",
         "renewed", "resend", "saver", "seal", "seen_ms", "settled", "stored_values", "touched",
     )  # fmt: skip
 
@@ -95,6 +95,8 @@ class Stored:
         #: The handle under which another store took it over, empty where that has none.
         self.moved_to: str | None = None
         self.old_cookie: tuple[str, CookieOptions] | None = None
+        #: Texts by cookie that came along and may hold another session: `destroy` ends those, too.
+        self.elsewhere: dict[str, list[str]] | None = None
         #: The origin of what `destroy` ended since the last commit.
         self.ended: Any = None
         #: Seconds that the browser keeps the cookie, as the store decided at the commit.

@@ -249,7 +249,7 @@ def _store(given: Mapping[str, str], named: Named) -> CookieStore | ServerStore:
             chosen = {name.partition(".")[2]: values.pop(name) for name in names}
             with _told_as(partial(_in_group, group, named)):
                 values[option] = kind(**chosen)
-    with _told_as(lambda wrong: named("keys" if wrong == "secret" else wrong)):
+    with _told_as(named):
         return store_from_url(values.pop("url"), values.pop("keys"), **values)
 
 

@@ -13,6 +13,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Literal
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.errors import ConfigError, CookieTooLargeError, UsageError
 
 #: Octets of name and value together, RFC 6265bis 5.6.
@@ -37,6 +38,7 @@ _PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "__Http-")
 _SAMESITE = {"lax": "Lax", "strict": "Strict", "none": "None"}
 
 
+@known_options
 @dataclass(frozen=True, slots=True)
 class CookieOptions:
     """The attributes of a cookie, checked here once.

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 from sessions_wsgi import _csrf
+from sessions_wsgi._named import known_options
 from sessions_wsgi._walk import key_name
 from sessions_wsgi.cookies import MAX_AGE_LIMIT, MAX_SECONDS
 from sessions_wsgi.errors import ConfigError, DecodeError, SerializeError
@@ -36,6 +37,7 @@ _FIRST, _LAST = 2**40, 10**13
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
 
+@known_options
 @dataclass(frozen=True, slots=True)
 class Lifetime:
     """How long sessions live, enforced by the server whatever the browser keeps. Seconds or `timedelta`.

@@ -18,6 +18,7 @@ from typing import Union
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.errors import ConfigError, UsageError, logger
 
 MIN_SECRET_BYTES = 32
@@ -36,6 +37,7 @@ _PLACEHOLDERS = re.compile(
 )
 
 
+@known_options
 class Key:
     """One secret of at least 32 bytes and the time in which it may be used.
 
@@ -183,9 +185,9 @@ def _flattened(keys: object) -> Iterator[Key]:
     if isinstance(keys, Key):
         yield keys
     elif isinstance(keys, str):
-        yield from map(Key, keys.split())
+        yield from map(_key, keys.split())
     elif isinstance(keys, bytes | bytearray):
-        yield Key(bytes(keys))
+        yield _key(bytes(keys))
     elif isinstance(keys, Sequence | KeyRing):
         for part in keys:
             if not isinstance(part, str | bytes | Key):  # an int of a bytes-like, a list in a list
@@ -193,6 +195,14 @@ def _flattened(keys: object) -> Iterator[Key]:
             yield from _flattened(part)
     else:
         raise _not_a_key(keys)
+
+
+def _key(secret: str | bytes) -> Key:
+    """A key of what was given as `keys`, which its error names."""
+    try:
+        return Key(secret)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("'secret'", "each of 'keys'", 1), "keys") from None
 
 
 def _not_a_key(value: object) -> ConfigError:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sessions_wsgi._exchange import Exchange, Settings
+from sessions_wsgi._named import known_options
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import ConfigError, OnEvent
 from sessions_wsgi.protocols import Store
@@ -23,6 +24,7 @@ _OPEN = Seal.OPEN
 _RETRY_AFTER = "5"  # seconds
 
 
+@known_options
 class SessionMiddleware:
     """Gives the wrapped application a registry of sessions, and saves them by itself.
 

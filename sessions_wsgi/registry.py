@@ -10,6 +10,8 @@ from weakref import ref
 
 from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
+from sessions_wsgi._takeover import kept_or_new
+from sessions_wsgi._where import environ_of
 from sessions_wsgi.cookies import find_cookies
 from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessionError, UsageError, logger
 from sessions_wsgi.protocols import Store
@@ -93,15 +95,21 @@ class Registry:
         options, header = store.options, self.environ.get("HTTP_COOKIE")
         cookie = options.names.get(name) or options.cookie_name(name)
         texts = find_cookies(header, cookie) if header else []
-        others = getattr(store, "other_cookies", None)
+        others, elsewhere = getattr(store, "other_cookies", None), None
         if others is not None and header:
-            for other in others(name):
-                texts.extend(find_cookies(header, other))
+            found = {other: find_cookies(header, other) for other in others(name)}
+            elsewhere = {other: came for other, came in found.items() if came}
+            for came in elsewhere.values():
+                texts.extend(came)
         try:
             session = store.open(name, texts)
+            if session.origin is None and not session.is_new:
+                session = self._kept_or_new(session, store)
         except BackendError as error:
             self.failure = error
             raise
+        if elsewhere:
+            session.elsewhere = elsewhere
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
@@ -117,6 +125,9 @@ class Registry:
         if session.notes:
             report_notes(session, self._on_event)
         return session
+
+    def _kept_or_new(self, session: Session, store: Store) -> Session:
+        return kept_or_new(session, store)
 
     def __contains__(self, name: object) -> bool:
         return name in self.opened
@@ -264,7 +275,7 @@ def get_registry(where: Any) -> Registry:
 
     :param where: a WSGI environ, or a request that has one as ``.environ`` or ``.env``.
     """
-    environ = _environ(where)
+    environ = environ_of(where)
     registry = environ.get(ENVIRON_KEY)
     if registry is None:
         registry = environ[ENVIRON_KEY] = Registry({}, environ)
@@ -279,21 +290,8 @@ def get_session(where: Any, name: str = "session") -> Session:
     :raises UnknownSessionError: no middleware wraps the application, or it has no store of this name.
     :raises BackendError: the store's backend failed.
     """
-    environ = where if type(where) is dict else _environ(where)
+    environ = where if type(where) is dict else environ_of(where)
     registry: Registry | None = environ.get(ENVIRON_KEY)
     if registry is None:
         raise UnknownSessionError(name, middleware=False)
     return registry[name]
-
-
-def _environ(where: Any) -> dict[str, Any]:
-    if isinstance(where, dict):
-        return where
-    environ = getattr(where, "environ", None)
-    if environ is None:
-        environ = getattr(where, "env", None)
-    if not isinstance(environ, dict):
-        raise UsageError(
-            f"'where' must be a WSGI environ or a request that has one (got {type(where).__name__})"
-        )
-    return environ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -955,6 +956,220 @@ def test_imports_are_told(importing: Callable[..., Any]) -> None:
     browser = arrives(importing(Fake()), fake_text(a=1))
     browser.visit()
     assert [event.kind for event in browser.events] == ["opened", "saved"]
+
+
+# What the store cannot keep
+
+
+class Given:
+    """Finds these values in any text but our own."""
+
+    cookie: str | None = None
+
+    def __init__(self, *flashes: tuple[str, Any], **values: Any) -> None:
+        self.values, self.flashes = values, flashes
+
+    def read(self, text: str, now: float) -> Imported:
+        if text != "foreign":
+            raise DecodeError("malformed")
+        return Imported(self.values, now - MINUTE, self.flashes)
+
+
+NOT_OF_JSON = {
+    "nan": [float("nan")],
+    "infinity": float("-inf"),
+    "tuple": (1, 2),
+    "number as a key": {1: "a"},
+    "bytes": b"a",
+    "date": datetime(2026, 1, 1, tzinfo=UTC),
+}
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What was logged as a warning or worse."""
+    return lambda: [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("value", NOT_OF_JSON)
+def test_what_the_serializer_does_not_keep_is_not_taken_over(
+    importing: Callable[..., Any], value: str, warnings: Callable[[], list[str]]
+) -> None:
+    """The page works, its visitor is new, and somebody is told."""
+    store = importing(Given(cart=NOT_OF_JSON[value]), serializer=JSONSerializer())
+    browser = arrives(store, "foreign")
+    answer = browser.visit()
+    assert (answer.status, answer.sent, dict(answer.session)) == ("200 OK", [], {})
+    assert (answer.session.is_new, answer.session.rejected) == (True, "unreadable")
+    assert [(event.kind, event.reason) for event in browser.events] == [("rejected", "unreadable")]
+    (warning,) = warnings()
+    assert "was not taken over: session['cart']" in warning
+    assert browser.visit(put(a=1)).session.rejected == "unreadable"
+    assert dict(browser.visit().session) == {"a": 1}
+
+
+def test_neither_are_flashes_that_it_does_not_keep(importing: Callable[..., Any]) -> None:
+    store = importing(Given(("info", (1, 2))), serializer=JSONSerializer())
+    assert arrives(store, "foreign").visit().session.rejected == "unreadable"
+
+
+def test_a_session_of_another_store_that_cannot_be_kept_is_not_taken_over(clock: ManualClock) -> None:
+    old = MemoryStore(OTHER_KEY, clock=clock)
+    browser = Browser(old)
+    browser.visit(put(cart=(1, 2)))
+    moved = browser.moved_to(CookieStore(KEY, accept=[old], serializer=JSONSerializer(), clock=clock))
+    assert moved.visit().session.rejected == "unreadable"
+    assert dict(browser.visit().session) == {"cart": (1, 2)}, "it is where it was"
+
+
+@pytest.mark.parametrize("revocable", [False, True])
+def test_what_does_not_fit_into_a_cookie_is_not_taken_over(
+    clock: ManualClock, revocable: bool, warnings: Callable[[], list[str]]
+) -> None:
+    """Many libraries compress their cookies."""
+    more = {"revocations": unbounded(clock)} if revocable else {}
+    importer = Given(cart="x" * 3500, note="y" * 500)
+    answer = arrives(CookieStore(KEY, accept=[importer], clock=clock, **more), "foreign").visit()
+    assert (answer.status, answer.sent, answer.session.rejected) == ("200 OK", [], "unreadable")
+    (warning,) = warnings()
+    assert "cart 3" in warning
+    assert "note 5" in warning
+    assert "xxx" not in warning
+    on_server = arrives(MemoryStore(KEY, accept=[importer], clock=clock), "foreign").visit()
+    assert len(on_server.session["cart"]) == 3500
+
+
+def test_what_grows_too_large_after_the_move_is_the_application_s_error(clock: ManualClock) -> None:
+    browser = arrives(CookieStore(KEY, accept=[Given(cart="x")], clock=clock), "foreign")
+    with pytest.raises(CookieTooLargeError):
+        browser.visit(put(more="x" * 4000))
+
+
+@pytest.mark.parametrize("raised", [TypeError, ValueError, OverflowError, RecursionError])
+def test_a_serializer_of_one_s_own_may_raise_what_it_likes(
+    clock: ManualClock, raised: type[Exception], warnings: Callable[[], list[str]]
+) -> None:
+    class Own(JSONSerializer):
+        def dumps(self, value: Any) -> bytes:
+            if "secret" in str(value):
+                raise raised("secret")
+            return super().dumps(value)
+
+    browser = arrives(CookieStore(KEY, accept=[Given(a="secret")], serializer=Own(), clock=clock), "foreign")
+    assert browser.visit().session.rejected == "unreadable"
+    assert warnings() == [f"a session 'session' of elsewhere was not taken over: {raised.__name__}"]
+
+
+def test_without_the_middleware_it_is_the_same(importing: Callable[..., Any]) -> None:
+    store = importing(Given(cart=(1, 2)), serializer=JSONSerializer())
+    session = store.get({"HTTP_COOKIE": "session=foreign"}, "session")
+    assert (dict(session), session.rejected) == ({}, "unreadable")
+
+
+def test_a_backend_that_fails_is_no_reason_to_refuse(broken_store: Callable[..., Any]) -> None:
+    class Signed(Given):
+        def read(self, text: str, now: float) -> Imported:
+            return super().read(text, now)._replace(principal="ada")
+
+    store = broken_store("create", accept=[Signed(a=1)])
+    with pytest.raises(BackendError):
+        store.get({"HTTP_COOKIE": "session=foreign"}, "session")
+
+
+# What comes along after the move
+
+
+LOG_OUTS = [destroy, lambda session: (session.destroy(), session.flash("bye"))]
+
+
+def set_again(browser: Browser, cookie: str, text: str) -> None:
+    """A part of the site that was not deployed yet sets its own cookie once more."""
+    browser.jar[cookie] = text
+
+
+@pytest.mark.parametrize("act", LOG_OUTS, ids=["for good", "with a message"])
+def test_a_log_out_deletes_a_foreign_cookie_that_was_set_again(
+    importing: Callable[..., Any], act: Act
+) -> None:
+    importer = Fake(cookie="foreign")
+    importer.options = CookieOptions(path="/old", domain="example.com")
+    browser = arrives(importing(importer), fake_text(a=1), "foreign")
+    browser.visit()
+    set_again(browser, "foreign", fake_text(a=2))
+    assert browser.visit().sent == [], "it comes along, and nobody minds"
+    answer = browser.visit(act)
+    (deletion,) = [text for text in answer.sent if text.startswith("foreign=;")]
+    assert {"Max-Age=0", "Path=/old", "Domain=example.com"} <= set(deletion.split("; "))
+    assert "a" not in browser.visit().session
+
+
+def test_it_is_deleted_once(importing: Callable[..., Any]) -> None:
+    """Also when the session was taken over from it in the same request."""
+    browser = arrives(importing(Fake(cookie="foreign")), fake_text(a=1), "foreign")
+    assert sorted(browser.visit(destroy).cookies) == ["foreign", "session"]
+
+
+@pytest.mark.parametrize("text", ["other", "fake-zz"])
+def test_so_is_one_that_was_of_no_use(importing: Callable[..., Any], text: str) -> None:
+    browser = arrives(importing(Fake(cookie="foreign")), text, "foreign")
+    assert sorted(browser.visit(destroy).cookies) == ["foreign", "session"]
+
+
+def test_what_did_not_come_along_is_not_deleted(importing: Callable[..., Any]) -> None:
+    browser = Browser(importing(Fake(cookie="foreign"), Fake(cookie="another")))
+    browser.visit(put(a=1))
+    set_again(browser, "another", "x")
+    assert sorted(browser.visit(destroy).cookies) == ["another", "session"]
+
+
+def test_a_visitor_who_stays_keeps_it(importing: Callable[..., Any]) -> None:
+    """Parts of the site may still need it."""
+    browser = Browser(importing(Fake(cookie="foreign")))
+    browser.visit(put(a=1))
+    set_again(browser, "foreign", fake_text(a=2))
+    for act in (put(b=1), regenerate, login("ada")):
+        assert "foreign" not in browser.visit(act).cookies
+
+
+@renaming
+@pytest.mark.parametrize("act", LOG_OUTS, ids=["for good", "with a message"])
+def test_a_log_out_ends_a_session_that_the_old_store_began_meanwhile(site: Site, act: Act) -> None:
+    browser, other = site.visitor(put(a=1)), Browser(site.old)
+    browser.visit()
+    other.visit(put(a=2))
+    set_again(browser, "session", other.jar["session"])
+    browser.visit(act)
+    assert "session" not in browser.jar
+    assert not browser.visit().session
+    if site.finds_at_the_old(other):
+        assert isinstance(site.old, CookieStore), "nothing can end a copy of it"
+
+
+@pytest.mark.parametrize("site", ["new prefix on one backend"], indirect=True)
+@pytest.mark.parametrize("how", ["status", "raises"])
+def test_it_ends_although_the_request_fails(site: Site, how: str) -> None:
+    browser, other = site.visitor(put(a=1)), Browser(site.old)
+    browser.visit()
+    other.visit(put(a=2))
+    set_again(browser, "session", other.jar["session"])
+    if how == "status":
+        browser.visit(destroy, status="500 Oops")
+    else:
+        with pytest.raises(ZeroDivisionError):
+            browser.visit(lambda session: (session.destroy(), 1 / 0))
+    assert not site.finds_at_the_old(other)
+
+
+@pytest.mark.parametrize("site", ["new prefix on one backend"], indirect=True)
+def test_what_moved_away_from_there_is_left_alone(site: Site) -> None:
+    """The cookie of a session that moved, in the browser of somebody else."""
+    browser, other = site.visitor(put(a=1)), site.visitor(put(a=2))
+    text = other.jar["session"]
+    other.visit()
+    browser.visit()
+    set_again(browser, "session", text)
+    browser.visit(destroy)
+    assert dict(other.visit().session) == {"a": 2}
 
 
 # Options

@@ -15,13 +15,25 @@ ROOT = Path(__file__).parent.parent / "sessions_wsgi"
 # Each group may import from those above it, and within itself.
 LAYERS = [
     {"errors"},
-    {"keys", "_urls", "cookies", "_walk", "_xaes", "_csrf", "_headers", "_advice", "backends"},
+    {
+        "keys",
+        "_urls",
+        "_named",
+        "_where",
+        "cookies",
+        "_walk",
+        "_xaes",
+        "_csrf",
+        "_headers",
+        "_advice",
+        "backends",
+    },
     {"_custom", "_cbor_leaves", "_cbor", "serializers", "_stored", "session"},
     {"codecs", "envelope"},
-    {"protocols", "_commit", "registry"},
+    {"protocols", "_takeover", "_commit", "registry"},
     {"stores"},
     {"importers", "_texts", "config", "_exchange", "middleware"},
-    {"ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
+    {"_dictlike", "ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
     {"__init__", "__main__"},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}

@@ -273,7 +273,11 @@ def test_no_message_holds_a_password(url: str) -> None:
     [
         ("redis://localhost", "redis", "redis"),
         ("redis+cluster://localhost", "redis", "redis"),
-        ("postgresql://localhost/x", "sqlalchemy", "sql"),
+        ("postgresql://localhost/x", "sqlalchemy", "postgresql"),
+        ("postgres://localhost/x", "sqlalchemy", "postgresql"),
+        ("postgresql+psycopg://localhost/x", "sqlalchemy", "postgresql"),
+        ("mysql://localhost/x", "sqlalchemy", "mysql"),
+        ("MariaDB+pymysql://localhost/x", "sqlalchemy", "mysql"),
         ("postgresql://localhost/x", "psycopg", "postgresql"),
         ("mysql://localhost/x", "pymysql", "mysql"),
         ("mariadb://localhost/x", "pymysql", "mysql"),

@@ -226,6 +226,26 @@ def test_a_weak_secret_is_refused_with_a_hint(secret: str | bytes) -> None:
     assert caught.value.option == "secret"
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "short",
+        b"short",
+        bytearray(b"short"),
+        f"{NEW} short",
+        [NEW, "short"],
+        [NEW, b"short"],
+        ["\udcff" + NEW],
+    ],
+    ids=repr,
+)
+def test_a_ring_names_the_option_that_the_secret_was_given_as(keys: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^each of 'keys' must") as caught:
+        KeyRing(keys)
+    assert caught.value.option == "keys"
+    assert NEW not in repr(caught.value)
+
+
 @pytest.mark.parametrize("secret", [None, 7, ["x"], bytearray(NEW.encode()), memoryview(NEW.encode())])
 def test_a_secret_is_text_or_bytes(secret: Any) -> None:
     with pytest.raises(ConfigError, match="str or bytes"):

@@ -39,10 +39,16 @@ def source(url_or_engine: Any, timeout: float) -> Source:
 
     :raises ConfigError: URL or engine cannot be used; the message shows no password.
     """
-    driver("sqlalchemy", "sql")
+    driver("sqlalchemy", _extra(url_or_engine))
     return (
         _from_url(url_or_engine, timeout) if isinstance(url_or_engine, str) else _from_engine(url_or_engine)
     )
+
+
+def _extra(url_or_engine: Any) -> str:
+    """What to install for it."""
+    scheme = url_or_engine.partition(":")[0] if isinstance(url_or_engine, str) else ""
+    return _DRIVERS.get(scheme.partition("+")[0].lower(), ("", "sql"))[1]
 
 
 def _from_engine(engine: Any) -> Source:

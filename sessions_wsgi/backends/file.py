@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Entry, Gone, Record, Version
 from sessions_wsgi.backends._failures import Failures
 from sessions_wsgi.backends._sweep import Sweep
@@ -28,6 +29,7 @@ __all__ = ["FileBackend"]
 _failures = Failures("file", OSError)
 
 
+@known_options
 class FileBackend:
     """Keeps sessions in files under `directory`, which is made at first use, for this user only.
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Gone, Record, Version
 from sessions_wsgi.backends._failures import Failures
 from sessions_wsgi.backends._memcached_client import Clients
@@ -45,6 +46,7 @@ class _Version(bytes):
     data, expires = b"", 0.0
 
 
+@known_options
 class MemcachedBackend:
     """Keeps sessions on memcached servers. Each key is on one of them; one that is down is not replaced.
 

@@ -11,6 +11,7 @@ import math
 import os
 from typing import Any
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Entry, Gone, Record, Version
 from sessions_wsgi.backends._failures import Failures
 from sessions_wsgi.backends._options import driver, seconds, without_secrets
@@ -30,6 +31,7 @@ __all__ = ["RedisBackend"]
 _failures = Failures("redis", *_errors)
 
 
+@known_options
 class RedisBackend:
     """Keeps sessions on a Redis or Valkey server, one key each: one round trip for every operation.
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Entry, Gone, Record, Version
 from sessions_wsgi.backends._failures import Failures
 from sessions_wsgi.backends._options import refuse, seconds
@@ -35,6 +36,7 @@ _TABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,39}\.)?[A-Za-z_][A-Za-z0-9_]{0,39
 _BATCH = 200
 
 
+@known_options
 class SQLBackend:
     """Keeps sessions in two tables of a database: one round trip for every operation that succeeds.
 

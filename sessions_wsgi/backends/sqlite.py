@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Entry, Gone, Record, Version
 from sessions_wsgi.backends._connections import Connections
 from sessions_wsgi.backends._failures import Failures
@@ -52,6 +53,7 @@ _PURGE_ENTRIES = (
 _BATCH = 200
 
 
+@known_options
 class SQLiteBackend:
     """Keeps sessions in the SQLite file `path`, which is made at first use, for this user only.
 

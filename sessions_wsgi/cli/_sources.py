@@ -31,11 +31,19 @@ def keys_of(args: Namespace, environ: Mapping[str, str] = os.environ) -> KeyRing
     if args.keys_file is not None:
         if args.keys_env is not None:
             raise ConfigError("'--keys-file' and '--keys-env' exclude each other", "keys")
-        return KeyRing(_read(args.keys_file))
-    text = environ.get(KEYS_ENV if args.keys_env is None else args.keys_env, "")
+        return _ring(_read(args.keys_file), "--keys-file")
+    variable = KEYS_ENV if args.keys_env is None else args.keys_env
+    text = environ.get(variable, "")
     if not text.strip() and args.keys_env is not None:
         raise ConfigError("'--keys-env' names a variable that is not set, or empty", "keys")
-    return KeyRing(text) if text.strip() else None
+    return _ring(text, variable) if text.strip() else None
+
+
+def _ring(text: str, source: str) -> KeyRing:
+    try:
+        return KeyRing(text)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("'keys'", repr(source), 1), source) from None
 
 
 def _read(path: str) -> str:

@@ -63,10 +63,10 @@ class BeakerSession(BeakerView):
         return find(self._setup, id)
 
     def lock(self) -> None:
-        """There is nothing to lock."""
-        raise UsageError("sessions have no locks: changes of two requests are merged, key by key")
+        """Nothing happens, and nobody waits: what two requests change is merged, key by key."""
 
-    unlock = lock
+    def unlock(self) -> None:
+        """Nothing happens, as nothing is locked."""
 
     def persist(self) -> None:
         """Hand what was saved over to the store. The middleware calls it when the response starts."""

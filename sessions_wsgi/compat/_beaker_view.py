@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from sessions_wsgi._dictlike import DictLike
 from sessions_wsgi.compat._beaker_setup import Setup
 from sessions_wsgi.session import Seal, Session
 
 
-class BeakerView(MutableMapping[Any, Any]):
+class BeakerView(DictLike):
     """A mapping with Beaker's facts beside it, opened at first use.
 
     It works on a copy of the values, so that what is not saved is dropped, nested changes included.
@@ -65,10 +66,6 @@ class BeakerView(MutableMapping[Any, Any]):
         kept = {name: values[name] for name in ("_domain", "_path", "_id") if name in values}
         values.clear()
         values.update(kept)
-
-    def copy(self) -> dict[Any, Any]:
-        """The values as a dict."""
-        return dict(self._values())
 
     def has_key(self, key: Any) -> bool:
         """The same as ``key in session``."""

@@ -9,6 +9,7 @@ from django.utils.module_loading import import_string
 
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import ConfigError
+from sessions_wsgi.ext._django_users import user_in
 from sessions_wsgi.session import Session
 
 
@@ -35,7 +36,9 @@ class Engine:
             old = self._sessions(text)
             values: dict[Any, Any] = old.load() if old.session_key else {}
             if old.session_key and values:
-                return Session(name, dict(values), options=self.options, is_new=False, origin=text)
+                # When its user signed in is not known, so every `revoke` ends it.
+                extras = {} if (user := user_in(values)) is None else {"principal": user}
+                return Session(name, dict(values), self.options, extras, is_new=False, origin=text)
         return Session(name, options=self.options)
 
     def commit(self, session: Session) -> str | None:

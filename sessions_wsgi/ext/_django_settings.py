@@ -22,6 +22,7 @@ from sessions_wsgi.cookies import MAX_AGE_LIMIT
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import ConfigError, logger
 from sessions_wsgi.ext._django_engine import Engine
+from sessions_wsgi.ext._django_users import NamingImporter
 from sessions_wsgi.keys import Key
 
 __all__ = ["current_store"]
@@ -31,7 +32,6 @@ _SALT = b"sessions_wsgi/ext/django/1"
 _TOLD = {
     "url": "SESSIONS_WSGI_STORE",
     "keys": "SESSIONS_WSGI_KEYS",
-    "secret": "SESSIONS_WSGI_KEYS",
     "accept": "SESSIONS_WSGI_ACCEPT",
 }
 
@@ -83,7 +83,14 @@ def _from_url(url: str, **given: Any) -> Any:
 def _sources(accept: Any) -> Any:
     if not isinstance(accept, list | tuple):
         return accept  # refused by the store
-    return [Engine(each) if isinstance(each, str) else each for each in accept]
+    return [_source(each) for each in accept]
+
+
+def _source(entry: Any) -> Any:
+    if isinstance(entry, str):
+        return Engine(entry)
+    is_importer = not isinstance(entry, type) and not hasattr(entry, "open") and hasattr(entry, "read")
+    return NamingImporter(entry) if is_importer else entry
 
 
 def _keys_of_django() -> list[Key]:

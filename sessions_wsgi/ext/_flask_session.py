@@ -10,10 +10,11 @@ from typing import Any
 from flask.sessions import SessionMixin
 
 from sessions_wsgi._commit import close, commit, report_notes
+from sessions_wsgi._dictlike import DictLike
+from sessions_wsgi.cookies import set_cookie
 from sessions_wsgi.errors import SessionSealedError
 from sessions_wsgi.ext._flask_values import as_stored, restore_flashes, restore_values
-from sessions_wsgi.ext._like_dict import LikeDict
-from sessions_wsgi.ext._plain import kept_by
+from sessions_wsgi.ext._plain import Keeps, kept_by
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import Registry
 from sessions_wsgi.session import Seal, Session
@@ -22,7 +23,7 @@ _FLASHES = "_flashes"  # the key under which Flask keeps them
 _SETTABLE = frozenset({"label", "max_age", "options"})
 
 
-class FlaskSession(LikeDict, SessionMixin):
+class FlaskSession(DictLike, SessionMixin):
     """What `flask.session` is: Flask's `permanent`, `modified`, `accessed` and `new`, and all of a `Session`.
 
     Opened at its first use. A write counts as a change, as in Flask; so does one inside a value, without any
@@ -35,8 +36,10 @@ class FlaskSession(LikeDict, SessionMixin):
     failed = False
     #: The response is done.
     over = False
-    #: The cookies that went onto it: name and text, an empty one to delete.
+    #: The cookie that went onto it: name and text, an empty one to delete.
     sent: Sequence[tuple[str, str]] = ()
+    #: The Set-Cookies that delete what it was taken over from.
+    deleted: Sequence[str] = ()
 
     def __init__(self, store: Store, name: str, environ: dict[str, Any]) -> None:
         self._store, self._name, self._environ = store, name, environ
@@ -47,7 +50,7 @@ class FlaskSession(LikeDict, SessionMixin):
         self.accessed = True
         # A registry of its own, as Flask opens a session anew whenever it is asked to.
         self.failed = True  # unless it is opened
-        inner = Registry({}, self._environ).open(self._store, self._name)
+        inner = _Opening(self._keeps, self._environ).open(self._store, self._name)
         self.failed = False
         inner.saver = None
         if inner.origin is not None:  # else an importer made it, of the values themselves
@@ -183,8 +186,17 @@ class FlaskSession(LikeDict, SessionMixin):
             cookies, failures = commit([(inner, self._store, self._cookie)], None)
         if failures:
             raise failures[0]
-        self.sent = [(name, header.partition(";")[0].partition("=")[2]) for name, header in cookies]
+        self.deleted = [header for name, header in cookies if self._is_foreign(name, header)]
+        self.sent = [
+            (name, header.partition(";")[0].partition("=")[2])
+            for name, header in cookies
+            if header not in self.deleted
+        ]
         return self.sent
+
+    def _is_foreign(self, name: str, header: str) -> bool:
+        """Whether it deletes a cookie that has attributes of its own, and not those of Flask's settings."""
+        return name != self._cookie and header != set_cookie(name, "", self._store.options, None, 0)
 
     def finish(self) -> None:
         """The headers are done: from now on only what is stored on the server may change, until `close`."""
@@ -209,3 +221,15 @@ class FlaskSession(LikeDict, SessionMixin):
 
     def _as_stored(self) -> AbstractContextManager[Session]:
         return as_stored(self._inner, self._keeps)
+
+
+class _Opening(Registry):
+    """What Flask keeps and the store does not is no reason to refuse a session of Flask's own."""
+
+    def __init__(self, keeps: Keeps, environ: dict[str, Any]) -> None:
+        super().__init__({}, environ)
+        self._keeps = keeps
+
+    def _kept_or_new(self, session: Session, store: Store) -> Session:
+        with as_stored(session, self._keeps):
+            return super()._kept_or_new(session, store)

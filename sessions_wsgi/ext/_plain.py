@@ -10,8 +10,8 @@ from collections.abc import Callable
 from operator import is_
 from typing import Any
 
+from sessions_wsgi._takeover import REFUSALS
 from sessions_wsgi._walk import DEPTH
-from sessions_wsgi.errors import SerializeError
 from sessions_wsgi.serializers import JSONSerializer
 from sessions_wsgi.session import Session
 
@@ -28,7 +28,7 @@ def kept_by(store: object) -> Keeps:
     def keeps(value: Any) -> bool:
         try:
             dumps(value)
-        except SerializeError:
+        except REFUSALS:
             return False
         return True
 

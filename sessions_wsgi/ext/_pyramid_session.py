@@ -9,7 +9,7 @@ from typing import Any
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from sessions_wsgi.ext._like_dict import LikeDict
+from sessions_wsgi._dictlike import DictLike
 from sessions_wsgi.session import Session
 
 _CSRF = "_csrft_"  # the key that Pyramid's own sessions and its CSRF policy keep the token under
@@ -17,7 +17,7 @@ _QUEUE = "_f_"  # before a queue's name: where an importer of Pyramid's cookies 
 
 
 @implementer(ISession)
-class PyramidSession(LikeDict):
+class PyramidSession(DictLike):
     """What ``request.session`` is: `ISession`, and everything of our own `Session`: `login`, `max_age` …
 
     What has a class of its own, such as a translation string, is stored as the plain text that it is, as in

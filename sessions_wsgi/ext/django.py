@@ -12,30 +12,30 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.contrib.sessions.backends.base import CreateError, UpdateError
 
-from sessions_wsgi._commit import end_source
+from sessions_wsgi._commit import end_source, report_notes
+from sessions_wsgi._takeover import kept_or_new
 from sessions_wsgi.cookies import MAX_SECONDS
-from sessions_wsgi.errors import SerializeError, report
+from sessions_wsgi.errors import SerializeError
 from sessions_wsgi.ext._django_settings import current_store
+from sessions_wsgi.ext._django_users import UserSession, name_user, user_in
 from sessions_wsgi.ext._plain import kept_by, plain
 from sessions_wsgi.session import Session
 
-__all__ = ["SessionStore"]
+__all__ = ["SessionStore", "current_store"]
 
 # A session of nothing but these cannot change without Django's noticing.
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
 
 
-class SessionStore(SessionBase):
+class SessionStore(UserSession):
     """One visitor's session, as `django.contrib.sessions` defines it.
 
     Failures of the store are raised: a backend that is down must not look like a log-out.
     """
 
-    # What the values were loaded from, or last saved to; None: nothing, or an end of it.
-    _inner: Session | None = None
-    # The same, while it is to be found out whether something inside the values changed.
+    # As `_inner`, while it is to be found out whether something inside the values changed.
     _watched: Session | None = None
     _modified = False
 
@@ -77,7 +77,8 @@ class SessionStore(SessionBase):
                 self._session_key = None
             return {}
         self._inner = self._watched = inner
-        self._modified = self._modified or _is_outdated(inner)
+        self._user = user_in(inner.stored_values)
+        self._modified = self._modified or _is_outdated(inner, self._user)
         return inner.stored_values
 
     def exists(self, session_key: str | None) -> bool:
@@ -85,10 +86,11 @@ class SessionStore(SessionBase):
 
     def _open(self, session_key: str | None) -> Session:
         texts = [session_key] if session_key else []
-        inner: Session = current_store().open(settings.SESSION_COOKIE_NAME, texts)
+        store = current_store()
+        inner = kept_or_new(store.open(settings.SESSION_COOKIE_NAME, texts), store)
         if inner.rejected:
             inner.note("rejected", inner.rejected)
-        _report(inner)
+        report_notes(inner, None)
         return inner
 
     def _is_over(self, values: dict[Any, Any]) -> bool:
@@ -99,7 +101,7 @@ class SessionStore(SessionBase):
     # Writing
 
     def create(self) -> None:
-        self._session_key = self._inner = None
+        self._session_key = self._inner = self._user = None
         inner = self._open(None)
         inner.is_new = False  # Django stores an empty session, too
         self._write(inner, self._get_session(no_load=True))
@@ -138,11 +140,12 @@ class SessionStore(SessionBase):
         if key is None:
             return
         inner = self._open(key)
-        if not inner.is_new or inner.muted:  # muted: under the key that another request gave it
+        # Muted: another request gave it a new key, which must end as well.
+        if not inner.is_new or inner.muted:
             inner.destroy()
             current_store().commit(inner)
             end_source(inner, current_store())
-            _report(inner)
+            report_notes(inner, None)
         if key == self.session_key:
             self._session_key = self._inner = None
             self._session_cache = {}
@@ -158,7 +161,7 @@ class SessionStore(SessionBase):
         """What a save has to update, if it still is there."""
         if self._inner is None and self.session_key is not None:  # cleared before it was loaded
             inner = self._open(self.session_key)
-            self._inner = None if inner.is_new else inner
+            self._inner, self._user = None if inner.is_new else inner, user_in(inner.stored_values)
         return self._inner
 
     def _write(self, inner: Session, values: dict[Any, Any]) -> None:
@@ -167,6 +170,7 @@ class SessionStore(SessionBase):
         :raises UpdateError: another request ended the session.
         """
         inner.stored_values = plain(values, kept_by(current_store()))
+        self._tell_user(inner, values)
         # `_is_over` knows what has passed already.
         inner.max_age = min(max(1, self.get_expiry_age()), MAX_SECONDS)
         inner.mark_changed()
@@ -177,7 +181,7 @@ class SessionStore(SessionBase):
             current_store().commit(inner)
             text = None
         inner.adopted = None
-        _report(inner)
+        report_notes(inner, None)
         if not text and self.session_key is not None and not self.exists(self.session_key):
             self._inner = self._watched = None
             raise UpdateError
@@ -187,18 +191,16 @@ class SessionStore(SessionBase):
         self._inner, self._session_cache = inner, inner.stored_values
 
 
-def _is_outdated(inner: Session) -> bool:
-    """Whether an older key, or something else that the store accepts, opened it: it is to be sealed anew."""
+def _is_outdated(inner: Session, user: str | None) -> bool:
+    """Whether it is to be saved anew: an older key, or something else that the store accepts, opened it, or
+    the store does not know whose it is.
+    """
     prepare = getattr(current_store(), "prepare", None)
     if prepare is None:
         return False
+    if user is not None and name_user(inner, user, now_ms=None):
+        return True
     seen_ms, inner.seen_ms = inner.seen_ms, int(inner.now() * 1000)  # to read is no activity for Django
     due = prepare(inner) is not None
     inner.seen_ms = seen_ms
     return due
-
-
-def _report(inner: Session) -> None:
-    notes, inner.notes = inner.notes, ()
-    for event in notes:
-        report(event)

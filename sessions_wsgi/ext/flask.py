@@ -105,6 +105,8 @@ class SessionInterface(_FlaskInterface):
                 response.set_cookie(name, text, expires=expires, **self._attributes(app))
             else:
                 response.delete_cookie(name, **self._attributes(app))
+        for header in session.deleted:
+            response.headers.add("Set-Cookie", header)
         if cookies:
             response.vary.add("Cookie")
             response.headers[:] = with_private_cache(response.headers.to_wsgi_list(), self.cache_control)[0]
@@ -181,6 +183,7 @@ def _key(secret: str | bytes) -> Key:
     try:
         return Key(secret)
     except ConfigError as error:
-        logger.warning("Flask's SECRET_KEY is stretched, half a second in each process: %s", error)
+        rule = str(error).replace("'secret'", "it", 1)
+        logger.warning("Flask's SECRET_KEY is stretched, half a second in each process: %s", rule)
     text = secret.decode("utf-8", "backslashreplace") if isinstance(secret, bytes) else secret
     return Key.from_passphrase(text, _SALT)

@@ -12,6 +12,7 @@ from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
 from sessions_wsgi import _texts
+from sessions_wsgi._named import known_options
 from sessions_wsgi.config import store_from_settings, stripped
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import BackendError, ConfigError, OnEvent, logger
@@ -46,6 +47,7 @@ def includeme(config: Any) -> None:
 
 
 @implementer(ISessionFactory)
+@known_options
 class SessionFactory:
     """An `ISessionFactory` for ``config.set_session_factory``; also called `session_factory`.
 

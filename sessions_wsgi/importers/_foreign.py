@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple, Required, TypedDict
 
+from sessions_wsgi._named import named, unknown
 from sessions_wsgi._walk import parts_of, refusal, text_rule
 from sessions_wsgi.cookies import MAX_SECONDS, CookieOptions
 from sessions_wsgi.errors import ConfigError, DecodeError, UsageError
@@ -63,7 +64,11 @@ class Foreign:
         cookie: str | None = None,
         options: CookieOptions | None = None,
         principal: Callable[[Mapping[Any, Any]], str | None] | None = None,
+        **unknown_: Any,
     ) -> None:
+        for name in unknown_:
+            known = named(type(self)) | ImportOptions.__annotations__.keys()
+            raise unknown(type(self).__name__, name, known)
         self._until = _moment(until)
         self._max_age = _seconds(max_age)
         #: The foreign cookie's name and attributes; None: those of the store that accepts it.

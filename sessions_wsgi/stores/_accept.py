@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,6 +49,18 @@ class Accept:
                     self._retire(session, entry, name)
                     return session
         return None
+
+    def end(self, name: str, texts: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, CookieOptions]]:
+        """Log out of the sources that these texts are of, by cookie; tells the cookies to delete."""
+        entries: Sequence[Any] = self._entries
+        for entry in entries:
+            cookie = self._cookie(entry, name)
+            for text in texts.get(cookie, ()) if hasattr(entry, "open") else ():
+                old = entry.open(name, [text])
+                if (old.muted or not old.is_new) and _moved_to(old) is None:
+                    _end(entry, old, name, text, None)
+            if cookie in texts:
+                yield cookie, self._options_of(entry)
 
     def _read(self, entry: Any, name: str, text: str, now: float) -> Session | None:
         if hasattr(entry, "open"):
@@ -98,7 +110,10 @@ class Accept:
     def _retire(self, session: Session, entry: Any, name: str) -> None:
         cookie = self._cookie(entry, name)
         if cookie != self._options.cookie_name(name):
-            session.old_cookie = (cookie, getattr(entry, "options", None) or self._options)
+            session.old_cookie = (cookie, self._options_of(entry))
+
+    def _options_of(self, entry: Any) -> CookieOptions:
+        return getattr(entry, "options", None) or self._options
 
     def _cookie(self, entry: Any, name: str) -> str:
         if hasattr(entry, "open"):

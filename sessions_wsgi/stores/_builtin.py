@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from inspect import signature
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from sessions_wsgi._urls import nearest
+from sessions_wsgi._named import named, unknown
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span
@@ -56,9 +55,9 @@ class BuiltinStore:
         accept: Accepted = (),
         audience: str = "",
         clock: Callable[[], float] = time.time,
-        **unknown: Any,
+        **more: Any,
     ) -> None:
-        for name in unknown:
+        for name in more:
             raise _unknown(name, type(self))
         self.options = _instance("options", options, CookieOptions)
         self.lifetime = _instance("lifetime", lifetime, Lifetime)
@@ -106,7 +105,7 @@ class BuiltinStore:
             try:
                 adopted = self._adopted(self._accept, name, texts, now_ms)
             except DecodeError as error:
-                faults.append(error)
+                faults.insert(0, error)  # it was good there, so this is what its visitor misses
             else:
                 if adopted is not None:
                     return adopted
@@ -129,6 +128,15 @@ class BuiltinStore:
             if session.principal is not None and self._principals is not None:
                 self._principals.require_later(session)
         return session
+
+    def end_elsewhere(
+        self, name: str, texts: Mapping[str, Sequence[str]]
+    ) -> Iterable[tuple[str, CookieOptions]]:
+        """End the sessions of other stores in these texts; tells the cookies to delete, with their options.
+
+        :param texts: by cookie, those of `other_cookies`.
+        """
+        return () if self._accept is None else self._accept.end(name, texts)
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
         raise NotImplementedError
@@ -250,8 +258,10 @@ def _unknown(name: str, store: type) -> ConfigError:
     for option, kind in (("options", CookieOptions), ("lifetime", Lifetime)):
         if name in kind.__dataclass_fields__:
             return ConfigError(f"{name!r} is given as {option}={kind.__name__}({name}=…)", name)
-    known = {*CommonOptions.__annotations__, *signature(store).parameters} - {"self", "common"}
-    return ConfigError(f"{store.__name__} has no option {name!r}{nearest(name, known)}", name)
+    own = named(store)
+    inherited = (named(each) for each in store.__mro__ if issubclass(each, BuiltinStore))
+    # An embedded store makes its backend itself.
+    return unknown(store.__name__, name, own.union(*inherited) - ({"backend"} - own))
 
 
 def require_backend(value: Any, option: str) -> None:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from sessions_wsgi.backends import Version
 from sessions_wsgi.session import Session
 
+#: Label, `max_age`, principal.
+Noted = tuple[str | None, float | None, str | None]
+
 
 class Origin(NamedTuple):
     """A session as it stands in the backend."""
@@ -24,7 +27,7 @@ class Origin(NamedTuple):
     fresh: bool
     record_fresh: bool
     #: What a list of the principal's sessions says of it.
-    noted: tuple[str | None, float | None]
+    noted: Noted
 
     def __repr__(self) -> str:  # the id, and what is in the session, must not reach a traceback
         return f"<Origin {self.key}>"
@@ -38,13 +41,13 @@ class Renewed(NamedTuple):
     moved: bool = False
 
 
-_NOTHING = (None, None)
+_NOTHING = (None, None, None)
 
 
-def noted(session: Session) -> tuple[str | None, float | None]:
-    """What a list of its principal's sessions says of it."""
+def noted(session: Session) -> Noted:
+    """What a list of its principal's sessions says of it, and whose list that is."""
     return noted_in(session.extras)
 
 
-def noted_in(extras: dict[str, Any]) -> tuple[str | None, float | None]:
-    return (extras.get("label"), extras.get("max_age")) if extras else _NOTHING
+def noted_in(extras: dict[str, Any]) -> Noted:
+    return (extras.get("label"), extras.get("max_age"), extras.get("principal")) if extras else _NOTHING

@@ -192,7 +192,7 @@ class CookieStore(BuiltinStore):
         if session.principal is None or not self._signed_in.lists:
             return False
         *_, extras = envelope.loads(session.origin[0], self._serializer)
-        if any(extras.get(name) != session.extras.get(name) for name in ("label", "max_age")):
+        if any(extras.get(name) != session.extras.get(name) for name in ("principal", "label", "max_age")):
             return True
         return self._span.period(session.seen_ms, extras) != self._span.period(now_ms, extras)
 

@@ -44,7 +44,7 @@ def merge(base: Side, mine: Side, theirs: Side, dumps: Dumps, policy: ConflictPo
 
     :raises BothChanged: the policy is "error" and a key was changed on both sides.
     """
-    if theirs.extras.get("principal") != base.extras.get("principal"):
+    if theirs.extras.get("principal") not in (base.extras.get("principal"), mine.extras.get("principal")):
         return Merged(theirs.values, theirs.extras, disputed=True)  # somebody else's session by now
     values, disputed = _merge_keys(base.values, mine.values, theirs.values, dumps, policy)
     extras, _ = _merge_keys(_others(base), _others(mine), _others(theirs), dumps, _first_csrf)

@@ -141,9 +141,9 @@ class Principals:
 
     def require_later(self, session: Session) -> None:
         """Raise `Ended` ("revoked") for a session of elsewhere that began before a `revoke` here."""
-        record = self._backend.load(self._key("epoch", session.extras["principal"]))
+        *_, revoked_ms = _parts(self._backend.load(self._key("epoch", session.extras["principal"])))
         # Another machine's clock may have been ahead of ours.
-        if record is not None and session.extras.get("authenticated_ms", 0) <= _parts(record)[2] + SKEW_MS:
+        if revoked_ms >= 0 and session.extras.get("authenticated_ms", 0) <= revoked_ms + SKEW_MS:
             raise Ended("revoked")
 
     # Lists

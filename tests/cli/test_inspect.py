@@ -175,6 +175,19 @@ def test_keys_come_from_a_file_or_another_variable(
 # Values
 
 
+@pytest.mark.parametrize("source", ["--keys-file", "--keys-env", "SESSION_KEYS"])
+def test_bad_keys_are_told_by_where_they_come_from(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    (tmp_path / "keys").write_text("too-short")
+    monkeypatch.setenv("SHOP_KEYS" if source == "--keys-env" else "SESSION_KEYS", "too-short")
+    value = {"--keys-file": str(tmp_path / "keys"), "--keys-env": "SHOP_KEYS"}.get(source)
+    done = cli("inspect", *([] if value is None else [source, value]), "session=x.y")
+    shown = "SHOP_KEYS" if source == "--keys-env" else source
+    assert (done.status, f"each of '{shown}' must have at least 32 bytes" in done.err) == (2, True)
+    assert "too-short" not in done.err
+
+
 def test_values_are_shown_on_demand_only(cli: Cli, keys: Key) -> None:
     text = cookie(CookieStore(keys, clock=at()), principal="ada")
     for arguments in ((), ("--json",)):

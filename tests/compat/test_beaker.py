@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import pickle
 import time
 from collections.abc import Callable
@@ -568,10 +569,82 @@ def test_a_session_without_a_cookie_can_be_made():
     assert Client(beaker.SessionMiddleware(application, TYPES["memory"])).get().json == [1, None]
 
 
-@pytest.mark.parametrize("work", [lambda session: session.get_by_id("0"), lambda session: session.lock()])
-def test_what_there_is_none_of_is_told(work):
+def test_what_there_is_none_of_is_told():
     with pytest.raises(UsageError):
-        ours(work, "cookie").get()
+        ours(lambda session: session.get_by_id("0"), "cookie").get()
+
+
+def test_a_lock_is_taken_and_given_back(middleware, server_config):
+    def work(session):
+        session.save()
+        session.persist()  # before that, Beaker's have none
+        session.lock()
+        try:
+            session["n"] = session.get("n", 0) + 1
+        finally:
+            session.unlock()
+        return session["n"]
+
+    visitor = on(middleware, server_config, work)
+    assert visitor.get().json == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "cookie"])
+def test_a_lock_does_nothing(kind):
+    """In Beaker a new session, or one in a cookie, has none: `AttributeError`."""
+    assert (
+        ours(lambda session: [session.unlock(), session.lock(), session.lock()], kind).get().json
+        == [None] * 3
+    )
+
+
+def users(values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if not key.startswith("_")}
+
+
+def test_the_last_item_is_popped(middleware, server_config):
+    def work(session, request):
+        if "save" in request.params:
+            session.update(a=1, b=2)
+            return session.save()
+        return [session.popitem(), session.popitem(), users(session)]
+
+    visitor = on(middleware, server_config, work)
+    visitor.get("/?save")
+    assert visitor.get().json == [["b", 2], ["a", 1], {}]
+
+
+@pytest.mark.parametrize(
+    ("do", "result"),
+    [
+        (lambda session: users(session | {"b": 3, "c": 4}), {"a": 1, "b": 3, "c": 4}),
+        (lambda session: users({"b": 3, "c": 4} | session), {"b": 2, "c": 4, "a": 1}),
+        (lambda session: [session | {"c": 3}, users(session)][1], {"a": 1, "b": 2}),
+        (lambda session: type(session | {}).__name__, "dict"),
+        (lambda session: users(operator.ior(session, {"c": 3})), {"a": 1, "b": 2, "c": 3}),
+        (lambda session: users(operator.ior(session, [("c", 3)])), {"a": 1, "b": 2, "c": 3}),
+        (lambda session: [operator.ior(session, {}) is session], [True]),
+    ],
+)
+def test_a_session_that_was_found_is_as_a_dict(middleware, server_config, do, result):
+    """In Beaker that of the environ is not, and refuses; ours are alike."""
+
+    def work(session, request):
+        if request.path == "/":
+            session.update(a=1, b=2)
+            session.save()
+            return session.id
+        return do(session.get_by_id(request.params["id"]))
+
+    visitor = on(middleware, server_config, work)
+    found = visitor.get().json
+    assert visitor.get(f"/do?id={found}").json == result
+
+
+@pytest.mark.parametrize("work", [lambda session: session | 1, lambda session: 1 | session])
+def test_what_is_no_mapping_cannot_be_joined(work):
+    with pytest.raises(TypeError):
+        ours(work).get()
 
 
 def test_a_timeout_ends_what_is_not_visited(clock):
@@ -692,6 +765,87 @@ def test_paste_gets_factories():
 )
 def test_each_type_has_a_store(options, kind):
     assert type(beaker.SessionMiddleware(count, **options).store) is kind
+
+
+SERVERS = {
+    "ext:redis": ("redis_server", "redis://{0.address}/0"),
+    "ext:rediscluster": ("redis_cluster", "redis://{0[0].address},redis://{0[1].address}"),
+    "ext:memcached": ("memcached_server", "{0.address}"),
+    "ext:database": ("postgresql_server", "{0.url}"),
+    "ext:sqla": ("mariadb_server", "{0.url}"),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def server(request) -> dict[str, Any]:
+    """The options of a type whose server runs."""
+    fixture, url = SERVERS[request.param]
+    options = {"type": request.param, "url": url.format(request.getfixturevalue(fixture)), "secret": SECRET}
+    return {f"session.{name}": value for name, value in options.items()}
+
+
+def test_sessions_are_kept_on_a_server(server):
+    for kind in ({}, {"session.encrypt_key": OTHER}):
+        visitors = [on(beaker.SessionMiddleware, server | kind, count) for _ in range(2)]
+        for visitor in visitors:
+            assert [visitor.get("/?save").json for _ in range(3)] == [1, 2, 3]
+            assert visitor.get().json == 4, "which is not saved"
+            assert visitor.get("/?save").json == 4
+
+
+def test_on_a_server_the_whole_scenario_runs(server):
+    """Two processes of the site, one visitor."""
+    visitor, elsewhere = (on(beaker.SessionMiddleware, server, shop) for _ in range(2))
+    elsewhere.jar = visitor.jar
+    visitor.post("/join", form={"name": "ada"})
+    assert elsewhere.get("/read").json == "welcome, ada"
+    assert visitor.get("/read").json is None
+    assert elsewhere.post("/login", form={"name": "ada"}).json == "ada"
+    assert visitor.get("/").json == "ada"
+    visitor.post("/logout")
+    assert elsewhere.get("/").json is None
+
+
+def test_on_a_server_a_session_is_found_by_its_id_and_ended(server):
+    def work(session, request):
+        if request.path == "/":
+            session["a"] = 1
+            session.save()
+            return session.id
+        found = session.get_by_id(request.params["id"])
+        if found is not None and request.path == "/end":
+            found.delete()
+        return found and found.get("a")
+
+    visitor = on(beaker.SessionMiddleware, server, work)
+    found = visitor.get().json
+    stranger = on(beaker.SessionMiddleware, server, work)
+    assert [stranger.get(f"{path}?id={found}").json for path in ("/find", "/end", "/find")] == [1, None, None]
+
+
+def test_on_a_server_the_old_id_is_dead(server):
+    def work(session, request):
+        before = session.get("a")
+        if request.path != "/":
+            getattr(session, request.path[1:])()
+        session["a"] = 1
+        session.save()
+        return before
+
+    for end in ("delete", "invalidate", "regenerate_id"):
+        visitor, thief = (on(beaker.SessionMiddleware, server, work) for _ in range(2))
+        visitor.get()
+        (stolen,) = visitor.jar
+        assert visitor.get(f"/{end}").json == 1
+        assert thief.get(headers={"Cookie": f"beaker.session.id={stolen.value}"}).json is None
+
+
+def test_a_client_of_redis_can_be_given(redis_server):
+    import redis
+
+    with redis.Redis(port=redis_server.port) as client:
+        visitor = ours(count, type="ext:redis", url=client)
+        assert [visitor.get("/?save").json for _ in range(2)] == [1, 2]
 
 
 def test_an_engine_can_be_given():

@@ -12,6 +12,7 @@ from enum import IntEnum
 from http.cookies import Morsel
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import django
@@ -21,6 +22,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.core.management import call_command
 from django.test import AsyncClient, Client, override_settings
+from django.urls import path
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 
@@ -35,10 +37,13 @@ from sessions_wsgi import (
     Lifetime,
     SerializeError,
     ServerStore,
+    UsageError,
 )
 from sessions_wsgi.backends.memory import MemoryBackend
+from sessions_wsgi.cli import main
 from sessions_wsgi.ext import _django_settings
 from sessions_wsgi.ext.django import SessionStore
+from sessions_wsgi.importers import DjangoImporter
 from sessions_wsgi.session import Session
 from sessions_wsgi.testing import ManualClock
 
@@ -1212,6 +1217,20 @@ def test_what_was_logged_out_of_an_old_engine_meanwhile_is_not_brought_back(clie
             late.save()
 
 
+def test_what_cannot_be_kept_is_not_taken_over(caplog: pytest.LogCaptureFixture) -> None:
+    """It would fail each page of a visitor who has done nothing."""
+    old = ServerStore(MemoryBackend(), KEY)
+    with with_store(old):
+        before = written(cart="x" * 5000)
+    with with_store(CookieStore(OTHER_KEY, accept=[old])):
+        client = Client()
+        client.cookies["sessionid"] = before.session_key
+        assert client.get("/cart").content == b""
+        assert "a session 'sessionid' of elsewhere was not taken over" in caplog.text
+        client.get("/cart/add/apple")
+        assert client.get("/cart").content == b"apple"
+
+
 def test_a_key_that_was_taken_over_is_deleted_with_its_record() -> None:
     old = ServerStore(MemoryBackend(), KEY)
     with with_store(old):
@@ -1219,6 +1238,314 @@ def test_a_key_that_was_taken_over_is_deleted_with_its_record() -> None:
     with with_store(ServerStore(MemoryBackend(), OTHER_KEY, accept=[old])):
         SessionStore().delete(before.session_key)
     assert old.open("sessionid", [before.session_key]).is_new
+
+
+# Who is signed in
+
+CAN_REVOKE = {
+    "server": lambda **options: ServerStore(MemoryBackend(), KEY, **options),
+    "sealed": lambda **options: ServerStore(MemoryBackend(), KEY, encrypt=True, **options),
+    "cookie": lambda **options: CookieStore(KEY, revocations=MemoryBackend(max_bytes=None), **options),
+}
+
+
+@pytest.fixture(params=CAN_REVOKE)
+def revoking(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A store that can end sessions, in the settings."""
+    store = CAN_REVOKE[request.param]()
+    with with_store(store):
+        yield store
+
+
+def handles(store: Any, user: Any) -> list[str]:
+    return [info.handle for info in store.sessions_of(str(user.pk))]
+
+
+def test_who_signs_in_is_the_principal(revoking: Any, ada: Any) -> None:
+    client = Client()
+    client.get("/cart/add/apple")
+    assert handles(revoking, ada) == []
+    sign_in(client)
+    found = revoking.open("sessionid", [client.cookies["sessionid"].value])
+    assert found.principal == str(ada.pk)
+    assert found.authenticated_at is not None
+    assert handles(revoking, ada) == [found.handle]
+
+
+def test_a_new_visitor_who_signs_in_is_listed_once(revoking: Any, ada: Any) -> None:
+    sign_in(Client())
+    assert len(handles(revoking, ada)) == 1
+
+
+def test_to_revoke_signs_out_with_the_very_next_request(revoking: Any, ada: Any) -> None:
+    phone, laptop = Client(), Client()
+    sign_in(phone)
+    sign_in(laptop)
+    revoking.revoke(str(ada.pk))
+    for client in (phone, laptop):
+        assert client.get("/members").status_code == 302
+    assert handles(revoking, ada) == []
+    sign_in(phone)
+    assert phone.get("/members").content == b"members only"
+
+
+def test_to_revoke_touches_nobody_else(revoking: Any, ada: Any) -> None:
+    client = Client()
+    sign_in(client)
+    revoking.revoke(str(ada.pk + 1))
+    assert client.get("/members").content == b"members only"
+
+
+def test_a_request_on_its_way_while_its_user_is_revoked_changes_nothing(revoking: Any, ada: Any) -> None:
+    client = Client()
+    sign_in(client)
+    late = SessionStore(client.cookies["sessionid"].value)
+    late["cart"] = ["apple"]
+    revoking.revoke(str(ada.pk))
+    late.save()
+    assert SessionStore(late.session_key).load() == {}
+
+
+def test_a_session_may_be_kept(revoking: Any, ada: Any) -> None:
+    phone, laptop = Client(), Client()
+    sign_in(phone)
+    sign_in(laptop)
+    mine = SessionStore(laptop.cookies["sessionid"].value)
+    revoking.revoke(str(ada.pk), keep=mine)
+    assert mine.modified
+    mine.save()
+    laptop.cookies["sessionid"] = mine.session_key
+    assert phone.get("/members").status_code == 302
+    assert laptop.get("/members").content == b"members only"
+    assert handles(revoking, ada) == [mine.handle]
+
+
+def test_so_may_one_that_was_not_saved_since_the_sign_in(revoking: Any, ada: Any) -> None:
+    phone = Client()
+    sign_in(phone)
+    mine = SessionStore()
+    mine["_auth_user_id"] = str(ada.pk)
+    revoking.revoke(str(ada.pk), keep=mine)
+    mine.save()
+    assert phone.get("/members").status_code == 302
+    assert SessionStore(mine.session_key).principal == str(ada.pk)
+
+
+def test_of_one_that_was_revoked_itself_nothing_is_kept(revoking: Any, ada: Any) -> None:
+    client = Client()
+    sign_in(client)
+    mine = SessionStore(client.cookies["sessionid"].value)
+    assert mine.principal == str(ada.pk)
+    revoking.revoke(str(ada.pk))
+    revoking.revoke(str(ada.pk), keep=mine)
+    with pytest.raises(UpdateError):
+        mine.save()
+    assert client.get("/members").status_code == 302
+
+
+@pytest.mark.parametrize("values", [{}, {"_auth_user_id": "7"}], ids=["nobody", "another"])
+def test_a_session_of_others_cannot_be_kept(revoking: Any, values: Any) -> None:
+    with pytest.raises(UsageError, match="'keep'"):
+        revoking.revoke("8", keep=written(**values))
+
+
+def test_who_signs_out_is_listed_no_more(revoking: Any, ada: Any) -> None:
+    client = Client()
+    sign_in(client)
+    client.get("/sign-out")
+    assert handles(revoking, ada) == []
+    client.get("/cart/add/apple")
+    assert revoking.open("sessionid", [client.cookies["sessionid"].value]).principal is None
+
+
+def test_a_new_password_ends_the_other_sessions_and_lists_this_one(revoking: Any, ada: Any) -> None:
+    phone, laptop = Client(), Client()
+    sign_in(phone)
+    sign_in(laptop)
+    form = {"old_password": "lovelace-1815", "new_password1": "x-babbage-91", "new_password2": "x-babbage-91"}
+    assert laptop.post("/password", form).content == b"changed"
+    assert phone.get("/members").status_code == 302
+    mine = SessionStore(laptop.cookies["sessionid"].value)
+    assert handles(revoking, ada) == [mine.handle]
+    revoking.revoke(str(ada.pk))
+    assert laptop.get("/members").status_code == 302
+
+
+def test_a_device_is_ended_by_its_handle(revoking: Any, ada: Any) -> None:
+    client = Client()
+    sign_in(client)
+    (handle,) = handles(revoking, ada)
+    assert revoking.end(str(ada.pk), handle)
+    assert client.get("/members").status_code == 302
+
+
+def test_another_user_gets_a_session_of_his_own(revoking: Any, ada: Any) -> None:
+    from django.contrib.auth.models import User
+
+    client, grace = Client(), User.objects.create_user("grace", password="hopper-1906")
+    sign_in(client)
+    client.post("/sign-in", {"username": "grace", "password": "hopper-1906"})
+    assert handles(revoking, ada) == []
+    assert len(handles(revoking, grace)) == 1
+
+
+@pytest.mark.parametrize("user", [None, "8"], ids=["nobody", "another"])
+def test_a_user_who_is_replaced_in_place_takes_the_key_along(revoking: Any, user: str | None) -> None:
+    """Not Django's own way, but some applications change who is signed in by themselves."""
+    session = written(_auth_user_id="7", cart=["apple"])
+    old = session.session_key
+    if user is None:
+        del session["_auth_user_id"]
+    else:
+        session["_auth_user_id"] = user
+    session.save()
+    assert revoking.open("sessionid", [session.session_key]).principal == user
+    assert session["cart"] == ["apple"]
+    assert SessionStore(old).load() == {}
+    assert revoking.sessions_of("7") == []
+    assert len(revoking.sessions_of("8")) == (user == "8")
+
+
+def test_a_session_that_was_cleared_unread_names_nobody(revoking: Any) -> None:
+    session = SessionStore(written(_auth_user_id="7").session_key)
+    session.clear()
+    session.save()
+    assert revoking.sessions_of("7") == []
+
+
+@pytest.mark.parametrize("revoking", ["server", "sealed"], indirect=True)
+def test_the_key_stays_while_somebody_signs_in(revoking: Any, ada: Any) -> None:
+    """Applications store it by the signal `user_logged_in`, after `cycle_key`."""
+    session = written(cart=["apple"])
+    session.cycle_key()
+    key = session.session_key
+    session["_auth_user_id"] = str(ada.pk)
+    session.save()
+    assert session.session_key == key
+    assert handles(revoking, ada) == [session.handle]
+
+
+@pytest.mark.parametrize("user", ["", "a\nb"])
+def test_a_user_whom_no_principal_can_name_is_nobody(revoking: Any, user: str) -> None:
+    session = written(_auth_user_id=user)
+    assert session.principal is None
+    assert SessionStore(session.session_key)["_auth_user_id"] == user
+
+
+def test_a_number_is_taken_for_its_text(revoking: Any) -> None:
+    written(_auth_user_id=7)
+    assert len(revoking.sessions_of("7")) == 1
+
+
+def test_a_login_of_another_program_is_left_alone(revoking: Any) -> None:
+    """A site of several parts, one of them in Django."""
+    session = revoking.open("sessionid", [])
+    session.login("ada@example.com")
+    text = revoking.commit(session)
+    ours = SessionStore(text)
+    ours["cart"] = ["apple"]
+    ours.save()
+    assert revoking.open("sessionid", [ours.session_key]).principal == "ada@example.com"
+
+
+def test_a_session_from_before_names_its_user_at_the_next_request(revoking: Any, ada: Any) -> None:
+    client = Client()
+    sign_in(client)
+    before = revoking.open("sessionid", [client.cookies["sessionid"].value])
+    before.extras = {"max_age": MONTH}
+    before.mark_changed()
+    before.regenerate()
+    client.cookies["sessionid"] = revoking.commit(before)
+    assert client.get("/members").content == b"members only"
+    assert len(handles(revoking, ada)) == 1
+    assert sent(client.get("/members")) is None, "once is enough"
+
+
+def test_two_requests_that_name_its_user_keep_what_both_wrote() -> None:
+    with with_store(ServerStore(MemoryBackend(), KEY)):
+        store = _django_settings.current_store()
+        before = store.open("sessionid", [])
+        before.update({"_auth_user_id": "7"})
+        key = store.commit(before)
+        one, two = SessionStore(key), SessionStore(key)
+        one["a"], two["b"] = 1, 2
+        one.save()
+        two.save()
+        found = SessionStore(two.session_key)
+        assert (found["a"], found["b"], found.principal) == (1, 2, "7")
+
+
+def test_a_label_is_shown_in_lists(revoking: Any) -> None:
+    session = written(a=1)
+    session["_auth_user_id"] = "7"
+    session.label = "Firefox on Linux"
+    session.save()
+    assert [info.label for info in revoking.sessions_of("7")] == ["Firefox on Linux"]
+    again = SessionStore(session.session_key)
+    again.label = "Lynx"
+    assert (again.label, again.modified) == ("Lynx", True)
+    again.save()
+    assert [info.label for info in revoking.sessions_of("7")] == ["Lynx"]
+
+
+def test_a_label_is_a_text(revoking: Any) -> None:
+    with pytest.raises(UsageError, match="'label'"):
+        SessionStore().label = 7
+
+
+def test_a_new_session_has_neither_principal_nor_handle(revoking: Any) -> None:
+    session = SessionStore()
+    assert (session.principal, session.handle, session.label) == (None, None, None)
+
+
+@pytest.mark.parametrize("engine", ["db"], indirect=True)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_to_revoke_counts_for_sessions_of_another_engine(client: Client, ada: Any, when: str) -> None:
+    sign_in(client)
+    with with_store("memory:", SESSIONS_WSGI_ACCEPT=[settings.SESSION_ENGINE]):
+        client, store = same_visitor(client), _django_settings.current_store()
+        if when == "after":
+            assert client.get("/members").content == b"members only"
+            assert len(handles(store, ada)) == 1
+        store.revoke(str(ada.pk))
+        assert client.get("/members").status_code == 302
+
+
+@pytest.mark.parametrize("engine", ["db"], indirect=True)
+def test_a_sign_in_elsewhere_revokes_nothing_of_another_engine(client: Client, ada: Any) -> None:
+    sign_in(client)
+    with with_store("memory:", SESSIONS_WSGI_ACCEPT=[settings.SESSION_ENGINE]):
+        sign_in(Client())
+        assert same_visitor(client).get("/members").content == b"members only"
+
+
+@pytest.mark.parametrize("engine", ["signed_cookies"], indirect=True)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_to_revoke_counts_for_signed_cookies_of_django(client: Client, ada: Any, when: str) -> None:
+    importer = DjangoImporter(settings.SECRET_KEY, until=datetime(2100, 1, 1, tzinfo=UTC))
+    sign_in(client)
+    with with_store("memory:", SESSIONS_WSGI_ACCEPT=[importer]):
+        client, store = same_visitor(client), _django_settings.current_store()
+        if when == "after":
+            assert client.get("/members").content == b"members only"
+            assert len(handles(store, ada)) == 1
+        store.revoke(str(ada.pk))
+        assert client.get("/members").status_code == 302
+
+
+def test_the_command_line_knows_djangos_users(
+    ada: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, user = f"sqlite:///{tmp_path}/sessions.db", str(ada.pk)
+    told = ["--option", "lifetime.absolute=none", "--option", "lifetime.idle=400d"]
+    with with_store(url):
+        client = Client()
+        sign_in(client)
+        mine = SessionStore(client.cookies["sessionid"].value).handle
+        assert main(["list", url, user, *told, "--json"]) == 0
+        assert mine in capsys.readouterr().out
+        assert main(["revoke", url, user]) == 0
+        assert client.get("/members").status_code == 302
 
 
 # The page of the documentation
@@ -1243,6 +1570,26 @@ def test_the_settings_of_the_page_work(
         assert client.get("/members").status_code == (200 if "SESSIONS_WSGI_ACCEPT" in values else 302)
         sign_in(client)
         assert client.get("/members").content == b"members only"
+
+
+def test_the_views_of_the_page_work(ada: Any) -> None:
+    (block,) = (block for block in BLOCKS if "def devices" in block)
+    site = ModuleType("site_of_the_page")
+    exec("from django_site import *\nfrom django_site import urlpatterns\n" + block, vars(site))
+    site.urlpatterns = [
+        *site.urlpatterns,
+        path("devices", site.devices),
+        path("elsewhere", site.sign_out_elsewhere),
+    ]
+    with with_store("memory:", ROOT_URLCONF=site):
+        phone, laptop = Client(headers={"User-Agent": "phone"}), Client(headers={"User-Agent": "laptop"})
+        for client in (phone, laptop):
+            sign_in(client)
+            client.get("/devices")
+        assert sorted(phone.get("/devices").content.decode().split("\n")) == ["laptop", "phone (here)"]
+        assert phone.get("/elsewhere").content == b"all other devices are out"
+        assert laptop.get("/members").status_code == 302
+        assert phone.get("/devices").content == b"phone (here)"
 
 
 # Stores of other authors
@@ -1320,6 +1667,22 @@ def test_an_async_site_signs_in_and_out(engine: str, ada: Any) -> None:
     pages = async_to_sync(visit)()
     assert pages[0] == str(MONTH).encode()
     assert pages[1:] == [b"hello ada: apple", b"bye", b"hello stranger: "]
+
+
+@since_5_1
+def test_an_async_sign_in_is_known_to_the_store(revoking: Any, ada: Any) -> None:
+    async def visit(client: AsyncClient, *paths: str) -> bytes:
+        answers = [await client.post(path, {"username": "ada"}) for path in paths]
+        return bytes(answers[-1].content)
+
+    phone, laptop = AsyncClient(), AsyncClient()
+    async_to_sync(visit)(phone, "/async/sign-in")
+    async_to_sync(visit)(laptop, "/async/sign-in")
+    assert len(handles(revoking, ada)) == 2
+    async_to_sync(visit)(phone, "/async/sign-out")
+    assert len(handles(revoking, ada)) == 1
+    revoking.revoke(str(ada.pk))
+    assert async_to_sync(visit)(laptop, "/async/home").startswith(b"hello stranger")
 
 
 @since_5_1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import hashlib
 import logging
@@ -357,13 +358,34 @@ def test_it_is_a_mapping_as_a_dict_is(any_app: Flask) -> None:
         )
         assert (session.pop("a"), session.pop("z", None), session.get("z")) == (1, None, None)
         assert session.popitem() == ("d", 4)
-        copy = session.copy()
-        copy["b"] = 9
-        assert (type(copy), session["b"]) == (dict, 2)
+        copied = session.copy()
+        copied["b"] = 9
+        assert (type(copied), session["b"]) == (dict, 2)
         with pytest.raises(KeyError):
             session["z"]
         with pytest.raises(KeyError):
             del session["z"]
+
+
+def test_it_is_joined_turned_and_copied_as_a_dict_is(any_app: Flask) -> None:
+    with any_app.test_request_context():
+        session.update(a=1, b=[2])
+        assert session | {"b": 3, "c": 4} == {"a": 1, "b": 3, "c": 4}
+        assert {"b": 3, "c": 4} | session == {"b": [2], "c": 4, "a": 1}
+        assert (session == {"a": 1, "b": [2]}, list(reversed(session))) == (True, ["b", "a"])
+        with pytest.raises(TypeError):
+            session | 1
+        for copied in (copy.copy(session._get_current_object()), session.copy()):
+            copied["a"] = 9
+            assert session["a"] == 1
+
+
+def test_a_deep_copy_is_apart(app: Flask) -> None:
+    with app.test_request_context():
+        session["b"] = [2]
+        copied = copy.deepcopy(session._get_current_object())
+        copied["b"].append(3)
+        assert (session["b"], type(copied)) == ([2], dict)
 
 
 def test_modified_and_accessed_tell_what_happened(any_app: Flask) -> None:
@@ -800,6 +822,7 @@ def test_a_short_secret_is_stretched_once_with_one_warning(
     assert stretched == ["dev"]
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "SECRET_KEY is stretched" in warning.getMessage()
+    assert "process: it must have at least 32 bytes" in warning.getMessage()
     assert "at least 32 bytes (got 3)" in warning.getMessage()
 
 
@@ -1265,6 +1288,77 @@ def test_an_old_cookie_of_another_name_is_deleted() -> None:
         "session",
     ]
     assert client.get_cookie("__Secure-session") is None
+
+
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_a_store_of_json_takes_over_what_flask_keeps(make: Any) -> None:
+    app = make_app(SecureCookieSessionInterface())
+    values = {"pair": (1, 2), "raw": b"a", "note": Markup("<b>")}
+    client = stored(app, **values)
+    store = make(OTHER_KEY, accept=[Foreign(app, apart=True)], serializer=JSONSerializer())
+    app.session_interface = SessionInterface(store)
+    view(app, lambda: repr(session["pair"]))
+    for _ in range(2):
+        assert client.get("/").text == "(1, 2)"
+    assert content(client) == values
+
+
+@pytest.mark.parametrize("raised", [TypeError, ValueError])
+def test_a_serializer_of_one_s_own_may_refuse_as_it_likes(raised: type[Exception]) -> None:
+    class Own(JSONSerializer):
+        def dumps(self, value: Any) -> bytes:
+            try:
+                return super().dumps(value)
+            except SerializeError:
+                raise raised("no") from None
+
+    client = stored(make_app(SessionInterface(MemoryStore(KEY, serializer=Own()))), pair=(1, 2), raw=b"a")
+    assert content(client) == {"pair": (1, 2), "raw": b"a"}
+
+
+class Given:
+    """Finds something that no store keeps in whatever comes."""
+
+    def __init__(self, value: Any, options: CookieOptions | None = None) -> None:
+        self.value, self.cookie, self.options = value, "foreign", options
+
+    def read(self, text: str, now: float) -> Imported:
+        return Imported({"value": self.value}, now)
+
+
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_what_no_store_keeps_is_no_reason_to_fail(make: Any) -> None:
+    app = make_app(SessionInterface(make(KEY, accept=[Given(object())])))
+    view(app, lambda: f"{dict(session)} {session.rejected}")
+    client = app.test_client()
+    client.set_cookie("foreign", "x")
+    response = client.get("/")
+    assert (response.status_code, response.text) == (200, "{} unreadable")
+
+
+ATTRIBUTES = {"Path=/old", "Domain=example.com"}
+
+
+@pytest.mark.parametrize("told", ["options", "settings"])
+@pytest.mark.parametrize("again", [False, True], ids=["taken over", "set again"])
+def test_a_foreign_cookie_is_deleted_where_it_is(told: str, again: bool) -> None:
+    """As the importer's options say, else as Flask's settings do."""
+    options = CookieOptions(path="/old", domain="example.com") if told == "options" else None
+    app = make_app(SessionInterface(CookieStore(KEY, accept=[Given(1, options)])))
+    if told == "settings":
+        app.config.update(SESSION_COOKIE_PATH="/old", SESSION_COOKIE_DOMAIN="example.com")
+    view(app, lambda: (session.clear(), "bye")[1] if again else str(session["value"]))
+    client = app.test_client(use_cookies=False)
+    headers = {"Cookie": "foreign=x"}
+    if again:
+        own = app.session_interface.store.open("session", [])  # type: ignore[attr-defined]
+        own["value"] = 2
+        text = app.session_interface.store.commit(own)  # type: ignore[attr-defined]
+        headers = {"Cookie": f"foreign=x; session={text}"}
+    response = client.get("/", headers=headers)
+    assert response.text == ("bye" if again else "1")
+    (deletion,) = [cookie for cookie in cookies_of(response) if cookie.startswith("foreign=;")]
+    assert set(deletion.split("; ")) >= ATTRIBUTES | {"Max-Age=0"}
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", '"', "é", "x" * 5000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 pytest.importorskip("pyramid")
 
+from pyramid.authentication import SessionAuthenticationHelper
 from pyramid.config import Configurator
 from pyramid.csrf import SessionCSRFStoragePolicy, check_csrf_token, get_csrf_token, new_csrf_token
 from pyramid.httpexceptions import HTTPForbidden, HTTPFound, HTTPSeeOther
@@ -237,6 +239,10 @@ def dict_methods(session: Any) -> list[Any]:
         list(session.items()),
         dict(session),
     ]
+    seen += [session | {"a": 2, "z": 1}, {"a": 2, "z": 1} | session, list(reversed(session))]
+    seen += [copy.copy(session), copy.deepcopy(session)]
+    for work in (session.__or__, session.__ror__):
+        assert work(1) is NotImplemented
     seen += [session == {"a": 1, "c": 3, "d": 4, "e": 5}, session != {}, session.copy(), session.popitem()]
     for key in ("b", "zzz"):
         for work in (session.__getitem__, session.pop, session.__delitem__):
@@ -255,6 +261,37 @@ def dict_methods(session: Any) -> list[Any]:
 def test_it_is_used_like_a_dict(factory: Any) -> None:
     """Each call answers as Pyramid's own, which is a dict."""
     assert dict_methods(factory()(DummyRequest())) == dict_methods({})
+
+
+def test_who_signs_in_by_pyramids_helper_can_be_revoked() -> None:
+    """As the page tells: `login` before its `remember`, `invalidate` in place of its `forget`."""
+    helper, store = SessionAuthenticationHelper(), MemoryStore(KEY, options=CookieOptions(secure=False))
+
+    def sign_in(request: Any) -> Response:
+        request.session.login(request.params["name"])
+        helper.remember(request, request.params["name"])
+        return Response(text="in")
+
+    def sign_out(request: Any) -> Response:
+        request.session.invalidate()
+        return Response(text="out")
+
+    def who(request: Any) -> Response:
+        return Response(text=str(helper.authenticated_userid(request)))
+
+    site = serve(session_factory(store), into=sign_in, out=sign_out, who=who)
+    for name in ("ada", "grace"):
+        site.get(f"/into?name={name}")
+        assert site.get("/who").text == name
+        assert (len(store.sessions_of("ada")), len(store.sessions_of("grace"))) == (
+            name == "ada",
+            name == "grace",
+        )
+    store.revoke("grace")
+    assert site.get("/who").text == "None"
+    site.get("/into?name=ada")
+    site.get("/out")
+    assert (site.get("/who").text, store.sessions_of("ada")) == ("None", [])
 
 
 FLASHES: dict[str, Callable[[Any], Any]] = {

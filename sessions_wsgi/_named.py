@@ -1,0 +1,40 @@
+"""Options by their names: a wrong one is refused with the nearest right one, wherever it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, TypeVar
+
+from sessions_wsgi._urls import nearest
+from sessions_wsgi.errors import ConfigError
+
+Class = TypeVar("Class", bound=type)
+
+
+def known_options(kind: Class) -> Class:
+    """A class whose constructor raises `ConfigError` for a keyword that it does not have."""
+    kind.__init__ = _checked(kind.__init__, kind.__name__, named(kind))  # type: ignore[misc]
+    return kind
+
+
+def _checked(init: Callable[..., None], owner: str, known: frozenset[str]) -> Callable[..., None]:
+    @wraps(init)
+    def checked(self: Any, *args: Any, **options: Any) -> None:
+        if not known.issuperset(options):
+            raise unknown(owner, next(name for name in options if name not in known), known)
+        init(self, *args, **options)
+
+    return checked
+
+
+def named(kind: type) -> frozenset[str]:
+    """The names of what a constructor takes."""
+    parameters = signature(kind.__init__).parameters.values()  # type: ignore[misc]
+    return frozenset(each.name for each in parameters if each.kind is not Parameter.VAR_KEYWORD) - {"self"}
+
+
+def unknown(owner: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for an option that there is not."""
+    return ConfigError(f"{owner} has no option {name!r}{nearest(name, known)}", name)

@@ -1,0 +1,21 @@
+"""Where a request's environ is: in the request, whatever framework made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessions_wsgi.errors import UsageError
+
+
+def environ_of(where: Any) -> dict[str, Any]:
+    """The environ itself, or that of a request which has one as ``.environ`` or ``.env``."""
+    if isinstance(where, dict):
+        return where
+    environ = getattr(where, "environ", None)
+    if environ is None:
+        environ = getattr(where, "env", None)
+    if not isinstance(environ, dict):
+        raise UsageError(
+            f"'where' must be a WSGI environ or a request that has one (got {type(where).__name__})"
+        )
+    return environ
