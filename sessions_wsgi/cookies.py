@@ -7,6 +7,7 @@ Every Set-Cookie of the package, deletions included, is written by `set_cookie`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import formatdate
@@ -188,6 +189,14 @@ def find_cookies(header: str, name: str) -> list[str]:
         elif before == "," and len(doubtful) < MAX_SAME_NAMED:
             doubtful.append(_unquoted(match[1]))
     return (found + doubtful)[:MAX_SAME_NAMED]
+
+
+def find_others(header: str, names: Iterable[str], texts: list[str]) -> dict[str, list[str]]:
+    """What came in the cookies of these names, by name; all of it is put behind `texts`, too."""
+    came = {name: found for name in names if (found := find_cookies(header, name))}
+    for found in came.values():
+        texts.extend(found)
+    return came
 
 
 @lru_cache(maxsize=256)

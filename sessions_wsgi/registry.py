@@ -12,7 +12,7 @@ from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
 from sessions_wsgi._takeover import kept_or_new
 from sessions_wsgi._where import environ_of
-from sessions_wsgi.cookies import find_cookies
+from sessions_wsgi.cookies import find_cookies, find_others
 from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessionError, UsageError, logger
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.session import Seal, Session
@@ -95,12 +95,8 @@ class Registry:
         options, header = store.options, self.environ.get("HTTP_COOKIE")
         cookie = options.names.get(name) or options.cookie_name(name)
         texts = find_cookies(header, cookie) if header else []
-        others, elsewhere = getattr(store, "other_cookies", None), None
-        if others is not None and header:
-            found = {other: find_cookies(header, other) for other in others(name)}
-            elsewhere = {other: came for other, came in found.items() if came}
-            for came in elsewhere.values():
-                texts.extend(came)
+        others = getattr(store, "other_cookies", None)
+        elsewhere = find_others(header, others(name), texts) if others is not None and header else None
         try:
             session = store.open(name, texts)
             if session.origin is None and not session.is_new:
@@ -127,6 +123,7 @@ class Registry:
         return session
 
     def _kept_or_new(self, session: Session, store: Store) -> Session:
+        """What was taken over, if the store can keep it; Flask's adapter stores it otherwise."""
         return kept_or_new(session, store)
 
     def __contains__(self, name: object) -> bool:

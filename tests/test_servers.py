@@ -18,6 +18,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import pytest
+from serving import waitress_serving
 
 from sessions_wsgi import BackendError, CookieStore, MemoryStore, ServerStore, SessionMiddleware, get_session
 from sessions_wsgi.backends.memory import MemoryBackend
@@ -208,20 +209,8 @@ def in_thread(serve: Any, stop: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def waitress() -> Iterator[int]:
-    server = pytest.importorskip("waitress.server").create_server(
-        make_application(), host="127.0.0.1", port=0, threads=2, clear_untrusted_proxy_headers=True
-    )
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):  # its socket is closed under it
-            server.run()
-
-    def stop() -> None:
-        server.trigger.pull_trigger(server.close)
-        server.task_dispatcher.shutdown()
-
-    with in_thread(serve, stop):
-        yield server.effective_port
+    with waitress_serving(make_application()) as port:
+        yield port
 
 
 @contextlib.contextmanager

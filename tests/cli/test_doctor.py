@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from serving import waitress_serving
 from shell import NOW, Done
 
 from sessions_wsgi import CookieOptions, CookieStore, Key, SessionMiddleware, get_session
@@ -41,23 +42,8 @@ class Pages:
 
 @contextlib.contextmanager
 def waitress(app: Any) -> Iterator[str]:
-    server = pytest.importorskip("waitress.server").create_server(
-        app, host="127.0.0.1", port=0, threads=2, clear_untrusted_proxy_headers=True
-    )
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):  # its socket is closed under it
-            server.run()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.trigger.pull_trigger(server.close)
-        server.task_dispatcher.shutdown()
-        thread.join(10)
-    assert not thread.is_alive()
+    with waitress_serving(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

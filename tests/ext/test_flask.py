@@ -6,7 +6,6 @@ import copy
 import gc
 import hashlib
 import logging
-import threading
 import time
 import weakref
 from collections import OrderedDict
@@ -28,7 +27,7 @@ from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.views import MethodView
 from itsdangerous import BadSignature
 from markupsafe import Markup
-from waitress.server import create_server
+from serving import waitress_serving
 from werkzeug.security import check_password_hash, generate_password_hash
 
 import sessions_wsgi.ext.flask as ours
@@ -243,21 +242,8 @@ def test_a_whole_site_runs_on_a_real_server(make: Callable[[], Any]) -> None:
 
 @contextmanager
 def serving(app: Flask) -> Iterator[str]:
-    """The application behind waitress, on a free port of the loopback interface."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=2)
-
-    def serve() -> None:
-        with suppress(OSError):  # its socket is closed under it
-            server.run()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.trigger.pull_trigger(server.close)
-        server.task_dispatcher.shutdown()
-        thread.join(10)
+    with waitress_serving(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 # Flask's surface, over its own sessions and over each of ours
