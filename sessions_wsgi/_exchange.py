@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sessions_wsgi.errors import BackendError, OnEvent, logger
@@ -36,7 +37,6 @@ class Exchange(Registry):
     """The sessions of a request behind the middleware: it holds the response back until they are saved."""
 
     _tried = False  # to save
-    _write: Callable[[bytes], object]
 
     def __init__(
         self, settings: Settings, environ: WSGIEnvironment, respond: StartResponse, parent: Registry | None
@@ -48,6 +48,7 @@ class Exchange(Registry):
         #: Whether status and headers have left.
         self.committed = False
         self._args: tuple[Any, ...] = ()
+        self._write: Callable[[bytes], object] = _over
 
     # What the application calls
 
@@ -138,19 +139,28 @@ class Exchange(Registry):
 
     def failed(self, error: BaseException) -> Iterable[bytes] | None:
         """Something was raised: nothing is saved but what `save_on_error` says. The answer, None to raise."""
-        fresh, environ = not self.committed, self.environ
+        fresh, environ, respond = not self.committed, self.environ, self._respond
         self.end(raised=True)
         if fresh and _is_failing_backend(error):
             logger.error("sessions are not available: %s", _told(error))
-            return self._settings.unavailable(environ, self._start_anyway)
+            return self._settings.unavailable(environ, partial(self._start_anyway, respond))
         return None
 
     def _start_anyway(
-        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+        self,
+        respond: StartResponse,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: ExcInfo | None = None,
     ) -> Callable[[bytes], object]:
         """Start another answer, with the cookies of those sessions that could be saved."""
         headers = self.headers(headers, self._settings.cache_control)
-        return self._respond(status, headers, *([] if exc_info is None else [exc_info]))
+        return respond(status, headers, *([] if exc_info is None else [exc_info]))
+
+    def release(self) -> None:
+        """Also let go of the server: its task may hold the environ, which holds this."""
+        self._respond = self._write = _over
+        Registry.release(self)
 
     def end(self, *, raised: bool) -> None:
         """The last that happens in a request. Never raises; the second time finds nothing to do."""
@@ -219,6 +229,10 @@ def _passes_through(body: object, environ: WSGIEnvironment) -> bool:
     if wrapper is None:
         return False
     return isinstance(body, wrapper) if isinstance(wrapper, type) else hasattr(body, "read")
+
+
+def _over(*_: object) -> Any:
+    raise AssertionError("the response is complete")
 
 
 def _close(body: object) -> None:

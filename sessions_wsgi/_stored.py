@@ -47,7 +47,7 @@ class Stored:
         "__weakref__", "_clock", "_options", "adopted", "cleared", "cookie_age",
         "created_ms", "destroyed", "elsewhere", "ended", "extras", "handle", "is_new", "moved_to", "muted",
         "name", "notes", "old_cookie", "origin", "quiet", "rejected",
-        "renewed", "resend", "saver", "seal", "seen_ms", "settled", "stored_values", "touched",
+        "renewed", "resend", "saver", "seal", "seen_ms", "settled_by", "stored_values", "touched",
     )  # fmt: skip
 
     def __init__(
@@ -75,9 +75,9 @@ class Stored:
 
         #: Something was put in, or handed out that may be changed in place: the commit compares.
         self.touched = False
-        #: Nothing is left to do at the commit, whatever the time is then, unless it is touched or sent again.
-        #: The store says so that opened it, every intent takes it back.
-        self.settled = False
+        #: The store that said, when it opened it, that nothing is left to do at the commit, whatever the time
+        #: is then, unless it is touched or sent again. Every intent takes it back.
+        self.settled_by: object = None
         #: What may still happen, as the registry says.
         self.seal = _OPEN
         #: Tells the registry that opened it, or None: the two do not always hold each other.
@@ -121,7 +121,8 @@ class Stored:
     def committed(self, *, stored: bool) -> None:
         """Tell the session that it stands in the store as it is now, or not at all."""
         self.is_new = not stored
-        self.destroyed = self.resend = self.cleared = self.settled = False
+        self.destroyed = self.resend = self.cleared = False
+        self.settled_by = None
         self.renewed, self.ended = "", None
 
     def lose(self) -> None:
@@ -155,7 +156,7 @@ class Stored:
     def _require_open(self, what: str) -> None:
         if self.seal is not _OPEN:
             raise SessionSealedError(self.name, what)
-        self.settled = False
+        self.settled_by = None
 
     def _set_extra(self, name: str, value: Any) -> None:
         if self.extras.get(name) == value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import TypeGuard
 
 from sessions_wsgi.cookies import set_cookie
@@ -28,6 +28,13 @@ def kept_or_new(session: Session, store: Store) -> Session:
         session = store.open(session.name, ())
         session.rejected = "unreadable"
     return session
+
+
+def spare(own: Container[str], session: Session, elsewhere: dict[str, list[str]]) -> None:
+    """Note what came along elsewhere, for a log-out to end; not the cookies of this site's own sessions."""
+    session.elsewhere = {cookie: came for cookie, came in elsewhere.items() if cookie not in own}
+    if session.old_cookie is not None and session.old_cookie[0] in own:
+        session.old_cookie = None
 
 
 def end_elsewhere(session: Session, store: Store) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from weakref import ref
 
 from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
-from sessions_wsgi._takeover import kept_or_new
+from sessions_wsgi._takeover import kept_or_new, spare
 from sessions_wsgi._where import environ_of
 from sessions_wsgi.cookies import find_cookies, find_others
 from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessionError, UsageError, logger
@@ -104,8 +104,8 @@ class Registry:
         except BackendError as error:
             self.failure = error
             raise
-        if elsewhere:
-            session.elsewhere = elsewhere
+        if elsewhere or session.old_cookie is not None:
+            spare(self._own_cookies(), session, elsewhere or {})
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
@@ -121,6 +121,10 @@ class Registry:
         if session.notes:
             report_notes(session, self._on_event)
         return session
+
+    def _own_cookies(self) -> set[str]:
+        outer = self.parent._own_cookies() if self.parent is not None else ()
+        return {*outer, *(store.options.cookie_name(name) for name, store in self._stores.items())}
 
     def _kept_or_new(self, session: Session, store: Store) -> Session:
         """What was taken over, if the store can keep it; Flask's adapter stores it otherwise."""
@@ -182,8 +186,8 @@ class Registry:
 
     def commit(self) -> None:
         """Save every open session: first all are encoded and measured, then backends are written."""
-        for session, _, _ in self.opened.values():
-            if not session.settled or session.touched or session.resend:
+        for session, store, _ in self.opened.values():
+            if session.settled_by is not store or session.touched or session.resend:
                 self._commit(self.opened.values())
                 return
 

@@ -7,6 +7,7 @@ destroyed, to be renewed); the store that opened it reads that at the commit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -74,6 +75,12 @@ class Session(Stored, MutableMapping[Any, Any]):
 
     def __repr__(self) -> str:
         return f"<Session {self.name!r} {'new' if self.is_new else 'stored'}, {len(self)} keys>"
+
+    def __copy__(self) -> dict[Any, Any]:
+        return dict(self)  # a second session over the same values would never be saved
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[Any, Any]:
+        return deepcopy(dict(self), memo)
 
     # Times
 
@@ -194,7 +201,8 @@ class Session(Stored, MutableMapping[Any, Any]):
         self.destroyed = self.destroyed or not self.is_new or self.rejected is not None
         self.origin = self.handle = None
         self.is_new, self.renewed = True, ""
-        self.resend = self.cleared = self.settled = self.touched = False
+        self.resend = self.cleared = self.touched = False
+        self.settled_by = None
         self.stored_values, self.extras = {}, self._first_extras()
         self.created_ms = self.seen_ms = int(self.now() * 1000)
 

@@ -100,7 +100,7 @@ class BuiltinStore:
             try:
                 return self._read(name, text, now_ms)
             except DecodeError as error:
-                faults.append(error)
+                faults.append(error.with_traceback(None))  # whose frames hold this list
         if self._accept is not None and texts and not any(isinstance(fault, Ended) for fault in faults):
             try:
                 adopted = self._adopted(self._accept, name, texts, now_ms)
@@ -113,7 +113,7 @@ class BuiltinStore:
         session = Session(
             name, None, self.options, None, now_ms, now_ms, True, None, None, rejected, self._clock
         )
-        session.settled = True
+        session.settled_by = self
         for fault in faults:
             if isinstance(fault, Replaced):
                 session.muted = True
@@ -156,8 +156,8 @@ class BuiltinStore:
         session = Session(
             name, values, self.options, extras, created_ms, seen_ms, False, origin, handle, None, clock
         )
-        settled = span.steady and not extras  # as most are: no call
-        session.settled = fresh and (settled or not span.touch_due(seen_ms, extras, now_ms))
+        if fresh and span.steady and not extras:  # else a touch may fall due while the request lasts
+            session.settled_by = self
         return session
 
     # Who is signed in

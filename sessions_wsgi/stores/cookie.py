@@ -84,7 +84,7 @@ class CookieStore(BuiltinStore):
         if session.muted and session.renewed != "login":
             return None if session.ended is None else partial(self._end_only, session)
         now_ms, origin = int(self._clock() * 1000), session.origin
-        if not session.settled or session.resend or origin is None:
+        if session.settled_by is None or session.resend or origin is None:
             wanted = self._must_send(session, origin, now_ms)
         else:  # as said when it was opened
             wanted = False

@@ -169,4 +169,4 @@ def _require_no_tombstone(data: bytes) -> None:
     if (handle := moved_in(data)) is not None:
         raise Replaced(handle, moved=True)
     if (renewed := successor_in(data)) is not None:
-        raise Replaced(renewed) if renewed else DecodeError("expired")
+        raise Replaced(renewed) if renewed else envelope.Ended("expired")
