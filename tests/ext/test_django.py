@@ -1461,6 +1461,17 @@ def test_a_session_from_before_names_its_user_at_the_next_request(revoking: Any,
     assert sent(client.get("/members")) is None, "once is enough"
 
 
+def test_so_it_does_if_something_was_said_before_it_was_read(revoking: Any) -> None:
+    """A middleware may set `modified`, or a label, before anybody looks into the session."""
+    before = revoking.open("sessionid", [])
+    before.update({"_auth_user_id": "7"})
+    session = SessionStore(revoking.commit(before))
+    session.modified = True
+    assert session["_auth_user_id"] == "7"
+    session.save()
+    assert len(revoking.sessions_of("7")) == 1
+
+
 def test_two_requests_that_name_its_user_keep_what_both_wrote() -> None:
     with with_store(ServerStore(MemoryBackend(), KEY)):
         store = _django_settings.current_store()
@@ -1486,6 +1497,15 @@ def test_a_label_is_shown_in_lists(revoking: Any) -> None:
     assert (again.label, again.modified) == ("Lynx", True)
     again.save()
     assert [info.label for info in revoking.sessions_of("7")] == ["Lynx"]
+
+
+def test_the_same_label_once_more_is_no_change(revoking: Any) -> None:
+    session = written(a=1)
+    session.label = "Lynx"
+    session.save()
+    again = SessionStore(session.session_key)
+    again.label = "Lynx"
+    assert not again.modified
 
 
 def test_a_label_is_a_text(revoking: Any) -> None:
