@@ -193,16 +193,16 @@ class SessionStore(UserSession):
 
 
 def _names_its_user(inner: Session, user: str | None) -> bool:
-    """Tell the store whose session this is; whether it did not know, and must save it."""
+    """Give the session its user as the principal; whether it had not, so that it must be saved."""
     return user is not None and prepares(current_store()) and name_user(inner, user, now_ms=None)
 
 
 def _is_outdated(inner: Session) -> bool:
     """Whether it is to be saved anew: an older key, or something else that the store accepts, opened it."""
-    prepare = getattr(current_store(), "prepare", None)
-    if prepare is None:
+    store = current_store()
+    if not prepares(store):
         return False
     seen_ms, inner.seen_ms = inner.seen_ms, int(inner.now() * 1000)  # to read is no activity for Django
-    due = prepare(inner) is not None
+    due = store.prepare(inner) is not None
     inner.seen_ms = seen_ms
     return due
