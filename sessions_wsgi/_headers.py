@@ -31,7 +31,9 @@ def are_plain(headers: Headers) -> bool:
 def with_all(
     headers: Headers, cookies: Mapping[str, str], cache_control: str | None
 ) -> tuple[Headers, list[str], bool]:
-    """The headers with these cookies and what must stand beside them; then as of the other functions here."""
+    """The headers with these cookies, Vary and Cache-Control; the Set-Cookie values that had to go; whether
+    the application had allowed shared caches.
+    """
     headers, replaced = with_cookies(with_vary(headers), cookies)
     headers, allowed = with_private_cache(headers, cache_control)
     return headers, replaced, allowed

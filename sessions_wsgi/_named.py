@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
-from sessions_wsgi._urls import nearest
 from sessions_wsgi.errors import ConfigError
 
 Class = TypeVar("Class", bound=type)
@@ -38,3 +39,22 @@ def named(kind: type) -> frozenset[str]:
 def unknown(owner: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for an option that there is not."""
     return ConfigError(f"{owner} has no option {name!r}{nearest(name, known)}", name)
+
+
+def nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str) -> str:
+    """The end of a message: what was probably meant, or all that there is."""
+    known = sorted(known)
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {named(close[0])!r}?"
+    return f"; known: {', '.join(map(named, known))}"
+
+
+@contextmanager
+def told_as(name: Callable[[str], str]) -> Iterator[None]:
+    """Name the option of a `ConfigError` as it was set."""
+    try:
+        yield
+    except ConfigError as error:
+        option = error.option or ""
+        raise ConfigError(str(error).replace(repr(option), repr(name(option)), 1), name(option)) from None

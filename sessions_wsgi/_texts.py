@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from sessions_wsgi._urls import nearest
+from sessions_wsgi._named import nearest
 from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.serializers import CBORSerializer, JSONSerializer
 

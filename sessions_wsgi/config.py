@@ -16,14 +16,14 @@ URL                store
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sessions_wsgi import _texts
+from sessions_wsgi._named import nearest, told_as
 from sessions_wsgi._texts import Named
-from sessions_wsgi._urls import kind_of, nearest, nothing_more, scheme_of
+from sessions_wsgi._urls import kind_of, nothing_more, scheme_of
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
@@ -48,7 +48,7 @@ def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | Server
         holds the URL, as it may hold a password.
     """
     if isinstance(options.get("revocations"), str):
-        with _told_as(lambda wrong: "revocations" if wrong == "url" else wrong):
+        with told_as(lambda wrong: "revocations" if wrong == "url" else wrong):
             options["revocations"] = _revocations(options["revocations"])
     if scheme_of(url) == "cookie":
         nothing_more(url)
@@ -187,7 +187,7 @@ def middleware_maker(
         stores[name] = _store_called(name, {**shared, **group}, of_group, "url")
 
     def wrapped(app: WSGIApplication) -> SessionMiddleware:
-        with _told_as(lambda wrong: named(wrong) if wrong in texts else wrong):
+        with told_as(lambda wrong: named(wrong) if wrong in texts else wrong):
             return SessionMiddleware(app, stores, **options)
 
     return wrapped
@@ -225,7 +225,7 @@ def _store_called(
     name: str, given: Mapping[str, str], named: Named, called_by: str
 ) -> CookieStore | ServerStore:
     store = _store(given, named)
-    with _told_as(lambda wrong: named(called_by if wrong == "name" else wrong)):
+    with told_as(lambda wrong: named(called_by if wrong == "name" else wrong)):
         store.options.cookie_name(name)
     return store
 
@@ -247,21 +247,11 @@ def _store(given: Mapping[str, str], named: Named) -> CookieStore | ServerStore:
         names = [name for name in values if name.startswith(f"{group}.")]
         if names:
             chosen = {name.partition(".")[2]: values.pop(name) for name in names}
-            with _told_as(partial(_in_group, group, named)):
+            with told_as(partial(_in_group, group, named)):
                 values[option] = kind(**chosen)
-    with _told_as(named):
+    with told_as(named):
         return store_from_url(values.pop("url"), values.pop("keys"), **values)
 
 
 def _in_group(group: str, named: Named, option: str) -> str:
     return named(f"{group}.{option}")
-
-
-@contextmanager
-def _told_as(name: Named) -> Iterator[None]:
-    """Name the option of a `ConfigError` as it was set."""
-    try:
-        yield
-    except ConfigError as error:
-        option = error.option or ""
-        raise ConfigError(str(error).replace(repr(option), repr(name(option)), 1), name(option)) from None

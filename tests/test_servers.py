@@ -10,7 +10,6 @@ import socket
 import socketserver
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -18,14 +17,13 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import pytest
-from serving import waitress_serving
+from serving import SECONDS, in_thread, waitress_serving
 
 from sessions_wsgi import BackendError, CookieStore, MemoryStore, ServerStore, SessionMiddleware, get_session
 from sessions_wsgi.backends.memory import MemoryBackend
 
 KEY = "kP4wZr8LxTq0Nd2VhJ6cYs9BmFg5aUe7iRo3WnXtCvM"
 MODULE = __name__.rpartition(".")[2]
-SECONDS = 10.0  # that anything may take on a busy machine; nothing is meant to
 
 
 # The application. It is imported by gunicorn, so it is made when the module is.
@@ -193,18 +191,6 @@ def make_application() -> SessionMiddleware:
 
 
 # The servers. Each is a context in which something answers on a port of the loopback interface.
-
-
-@contextlib.contextmanager
-def in_thread(serve: Any, stop: Any) -> Iterator[None]:
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop()
-        thread.join(SECONDS)
-    assert not thread.is_alive()
 
 
 @contextlib.contextmanager

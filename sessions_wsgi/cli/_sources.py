@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from sessions_wsgi._named import told_as
 from sessions_wsgi.cli._output import Output
 from sessions_wsgi.config import store_from_settings
 from sessions_wsgi.errors import ConfigError
@@ -40,10 +41,8 @@ def keys_of(args: Namespace, environ: Mapping[str, str] = os.environ) -> KeyRing
 
 
 def _ring(text: str, source: str) -> KeyRing:
-    try:
+    with told_as(lambda _: source):
         return KeyRing(text)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("'keys'", repr(source), 1), source) from None
 
 
 def _read(path: str) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from sessions_wsgi._urls import nearest
-from sessions_wsgi.config import _told_as, store_from_url
+from sessions_wsgi._named import nearest, told_as
+from sessions_wsgi.config import store_from_url
 from sessions_wsgi.cookies import MAX_AGE_LIMIT
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import ConfigError, logger
@@ -70,7 +70,7 @@ def _made() -> Any:
 
 
 def _from_url(url: str, **given: Any) -> Any:
-    with _told_as(lambda option: _TOLD.get(option, option)):
+    with told_as(lambda option: _TOLD.get(option, option)):
         return store_from_url(
             url,
             given["SESSIONS_WSGI_KEYS"] if "SESSIONS_WSGI_KEYS" in given else _keys_of_django(),

@@ -44,7 +44,8 @@ class UserSession(SessionBase):
     def label(self, value: str) -> None:
         if not isinstance(value, str):
             raise UsageError(f"'label' must be a str (got {type(value).__name__})")
-        self._label, self.modified = value, True
+        if value != self.label:
+            self._label, self.modified = value, True
 
     # What `revoke` does to the session that it keeps
 
@@ -105,7 +106,8 @@ def name_user(inner: Session, user: str | None, *, now_ms: int | None) -> bool:
         inner.extras.pop(name, None)
     if user is not None:
         inner.extras["principal"] = user
-        inner.extras.update({} if now_ms is None else {"authenticated_ms": now_ms})
+        if now_ms is not None:
+            inner.extras["authenticated_ms"] = now_ms
     if before is not None:
         inner.regenerate()
     return True

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask.json.tag import TaggedJSONSerializer
 
-from sessions_wsgi.ext._plain import Keeps
+from sessions_wsgi.ext._plain import Keeps, plain
 from sessions_wsgi.session import Session
 
 _TAGS = TaggedJSONSerializer()
@@ -62,10 +62,8 @@ def _tagged(value: Any, keeps: Keeps) -> Any:
         if isinstance(value, list):
             return items
         return tuple(items) if keeps(()) else {" t": items}
-    if not callable(getattr(value, "__html__", None)):
-        for plain in (str, int, float):  # a subclass comes back as its base, as from JSON
-            if isinstance(value, plain):
-                return str.__str__(value) if plain is str else plain(value)
+    if isinstance(value, str | int | float) and not callable(getattr(value, "__html__", None)):
+        return plain(value)  # as it comes back from JSON
     return _TAGS.tag(value)  # Markup, bytes, UUID, datetime; anything else stays, and is refused by its place
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from sessions_wsgi._commit import end_source, report_notes
-from sessions_wsgi._takeover import kept_or_new
+from sessions_wsgi._takeover import kept_or_new, prepares
 from sessions_wsgi.cookies import MAX_SECONDS
 from sessions_wsgi.errors import SerializeError
 from sessions_wsgi.ext._django_settings import current_store
@@ -78,7 +78,8 @@ class SessionStore(UserSession):
             return {}
         self._inner = self._watched = inner
         self._user = user_in(inner.stored_values)
-        self._modified = self._modified or _is_outdated(inner, self._user)
+        outdated = _names_its_user(inner, self._user) or _is_outdated(inner)
+        self._modified = self._modified or outdated
         return inner.stored_values
 
     def exists(self, session_key: str | None) -> bool:
@@ -191,16 +192,17 @@ class SessionStore(UserSession):
         self._inner, self._session_cache = inner, inner.stored_values
 
 
-def _is_outdated(inner: Session, user: str | None) -> bool:
-    """Whether it is to be saved anew: an older key, or something else that the store accepts, opened it, or
-    the store does not know whose it is.
-    """
-    prepare = getattr(current_store(), "prepare", None)
-    if prepare is None:
+def _names_its_user(inner: Session, user: str | None) -> bool:
+    """Give the session its user as the principal; whether it had not, so that it must be saved."""
+    return user is not None and prepares(current_store()) and name_user(inner, user, now_ms=None)
+
+
+def _is_outdated(inner: Session) -> bool:
+    """Whether it is to be saved anew: an older key, or something else that the store accepts, opened it."""
+    store = current_store()
+    if not prepares(store):
         return False
-    if user is not None and name_user(inner, user, now_ms=None):
-        return True
     seen_ms, inner.seen_ms = inner.seen_ms, int(inner.now() * 1000)  # to read is no activity for Django
-    due = prepare(inner) is not None
+    due = store.prepare(inner) is not None
     inner.seen_ms = seen_ms
     return due

@@ -64,9 +64,9 @@ class Foreign:
         cookie: str | None = None,
         options: CookieOptions | None = None,
         principal: Callable[[Mapping[Any, Any]], str | None] | None = None,
-        **unknown_: Any,
+        **more: Any,
     ) -> None:
-        for name in unknown_:
+        for name in more:
             known = named(type(self)) | ImportOptions.__annotations__.keys()
             raise unknown(type(self).__name__, name, known)
         self._until = _moment(until)

@@ -18,8 +18,8 @@ REMEMBERED_SECONDS = 120.0
 _MARK, _MOVED = b"\x00sessions_wsgi/ended/1\x00", b"\x00sessions_wsgi/moved/1\x00"
 _TRIES = 25
 
-#: The first byte of what is left.
-FIRST_OF_LEFT = b"\x00"
+#: The first byte of both: what begins otherwise needs no closer look.
+FIRST_BYTE = b"\x00"
 
 
 def tombstone(successor: str = "") -> bytes:

@@ -17,7 +17,7 @@ from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_b
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._origin import Origin, Renewed, noted_in
 from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
-from sessions_wsgi.stores._tombstones import FIRST_OF_LEFT, end, moved_in, successor_in
+from sessions_wsgi.stores._tombstones import FIRST_BYTE, end, moved_in, successor_in
 from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -94,7 +94,7 @@ class ServerStore(BuiltinStore):
         record = self.backend.load(key)
         if record is None:
             raise DecodeError("expired")
-        if record.data[:1] == FIRST_OF_LEFT:
+        if record.data[:1] == FIRST_BYTE:
             _require_no_tombstone(record.data)
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)

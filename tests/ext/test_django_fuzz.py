@@ -20,6 +20,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from own_classes import Lazy
 
 from sessions_wsgi import CookieStore, MemoryStore
 from sessions_wsgi.ext.django import SessionStore
@@ -27,12 +28,6 @@ from sessions_wsgi.ext.django import SessionStore
 KEY = "tGq7dYw2Lk0vXo4sRz9BfUc1MhJe6NpAiKx3WyTb5Qg"
 
 pytestmark = pytest.mark.usefixtures("django_project")
-
-
-class Lazy(str):
-    """A translation string, or markup."""
-
-    __slots__ = ("domain",)
 
 
 # What is done with a session: a name below, and its arguments.

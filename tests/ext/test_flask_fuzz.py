@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
-from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from flask.sessions import SecureCookieSessionInterface
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from own_classes import Lazy, Size
 
 from sessions_wsgi import CookieStore, JSONSerializer, MemoryStore
 from sessions_wsgi.ext.flask import SessionInterface
@@ -28,16 +28,6 @@ OURS: dict[str, Callable[[], Any]] = {
 }
 
 
-class Lazy(str):
-    """A translation string, or markup."""
-
-    __slots__ = ("domain",)
-
-
-class Size(IntEnum):
-    BIG = 3
-
-
 # What is done with a session: a name below, and its arguments.
 
 keys = st.sampled_from(["a", "b", "cart", "_permanent", "_flashes"])
@@ -45,19 +35,11 @@ words = st.sampled_from(["a", "b", "cart"])
 categories = st.sampled_from(["message", "error", ""])
 scalars = st.sampled_from(
     [
-        *(None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603", b"\x00\xff", Markup("<b>&amp;</b>")),
-        *(
-            UUID(int=5),
-            datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC),
-            (),
-            Lazy("lazy"),
-            Size.BIG,
-            {" t": [1]},
-            {" m": "x"},
-            {" di": 1},
-        ),
+        None, True, 0, 7, 2**70, -1.5, "", "text", "\u2603", b"\x00\xff", Markup("<b>&amp;</b>"), UUID(int=5),
+        datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC), (), Lazy("lazy"), Size.BIG,
+        {" t": [1]}, {" m": "x"}, {" di": 1},
     ]
-)
+)  # fmt: skip
 values = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=2) | st.tuples(inner) | st.dictionaries(words, inner, max_size=2),

@@ -256,6 +256,7 @@ def test_a_copied_cookie_is_worth_nothing_after_the_logout() -> None:
     client.post("/auth/login", data={"name": "ada", "password": "x"})
     cookie = client.get_cookie("session")
     assert cookie is not None
+    assert client.get("/create").status_code == 200
     client.get("/auth/logout")
     client.set_cookie("session", cookie.value)
     assert client.get("/create").location == "/auth/login"

@@ -158,6 +158,7 @@ def test_a_copied_cookie_is_worth_nothing_after_the_sign_out(framework: Callable
     client.post("/sign_up", form=ADA)
     client.post("/sign_in", form=ADA)
     copy = client.cookies["session"]
+    assert client.get("/members").text == "members only"
     client.post("/sign_out", form={})
     client.set_cookie("session", copy)
     assert client.get("/members").status_int == 401

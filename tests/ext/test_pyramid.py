@@ -7,7 +7,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import IntEnum
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +14,7 @@ import pytest
 
 pytest.importorskip("pyramid")
 
+from own_classes import Lazy, Size
 from pyramid.authentication import SessionAuthenticationHelper
 from pyramid.config import Configurator
 from pyramid.csrf import SessionCSRFStoragePolicy, check_csrf_token, get_csrf_token, new_csrf_token
@@ -380,16 +380,6 @@ def test_a_token_is_renewed_with_the_privileges(factory: Any) -> None:
         change()
         tokens.append(session.get_csrf_token())
     assert len(set(tokens)) == 5
-
-
-class Lazy(str):
-    """A translation string, or markup."""
-
-    __slots__ = ("domain",)
-
-
-class Size(IntEnum):
-    BIG = 3
 
 
 OF_THEIR_OWN_CLASS: list[tuple[Any, Any]] = [

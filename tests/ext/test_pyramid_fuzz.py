@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from copy import deepcopy
-from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ pytest.importorskip("pyramid")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_classes import Lazy, Size
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPFound
 from pyramid.response import Response
@@ -36,16 +36,6 @@ OURS: dict[str, Callable[[bool], Any]] = {
 def own(saves: bool) -> Any:
     """Pyramid's own; it sends a cookie for changes only, not for each look at a session."""
     return SignedCookieSessionFactory(KEY, set_on_exception=saves, reissue_time=None)
-
-
-class Lazy(str):
-    """A translation string, or markup."""
-
-    __slots__ = ("domain",)
-
-
-class Size(IntEnum):
-    BIG = 3
 
 
 # What is done with a session: a name below, and its arguments.
