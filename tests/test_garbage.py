@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sessions_wsgi import CookieStore, Key, MemoryStore, SessionMiddleware, get_session
+from sessions_wsgi.stores._builtin import BuiltinStore
 
 KEY = Key.generate()
 
@@ -30,22 +31,40 @@ def as_stream(environ: dict[str, Any], start_response: Callable[..., Any]) -> It
     yield b""
 
 
-@pytest.mark.parametrize("app", [untouched, as_list, as_stream])
-@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
-def test_a_request_makes_no_reference_cycle(app: Any, make: Any) -> None:
-    wrapped = SessionMiddleware(app, make(KEY))
+class Task:
+    """A request as servers have it: what it is started with holds its environ."""
 
-    def visit() -> None:
-        body = wrapped({}, lambda status, headers, exc_info=None: None)
+    def __init__(self, app: Any) -> None:
+        self.environ: dict[str, Any] = {}
+        body = app(self.environ, self.start_response)
         list(body)
         getattr(body, "close", list)()
 
+    def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        return self.environ.setdefault("written", []).append
+
+
+def left_by(visit: Callable[[], object]) -> int:
+    """How many objects some calls leave to the garbage collector."""
     visit()
     gc.collect()
     gc.disable()
     try:
         for _ in range(20):
             visit()
-        assert gc.collect() == 0
+        return gc.collect()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("app", [untouched, as_list, as_stream])
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_a_request_makes_no_reference_cycle(app: Any, make: Any) -> None:
+    wrapped = SessionMiddleware(app, make(KEY))
+    assert left_by(lambda: Task(wrapped)) == 0
+
+
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_a_cookie_that_is_refused_makes_none(make: Callable[[Key], BuiltinStore]) -> None:
+    store = make(KEY)
+    assert left_by(lambda: store.open("session", ["x" * 60 + "." + "y" * 43])) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from collections.abc import Sequence
@@ -510,3 +511,33 @@ def test_a_session_of_a_store_of_ones_own_is_new_until_it_was_saved():
     count(session)
     session.save(Response())
     assert not session.is_new
+
+
+class Sliding:
+    """A store that opens through another one, and sends its cookie with every response."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.options = inner, inner.options
+
+    def open(self, name: str, texts: Sequence[str]) -> Session:
+        return self.inner.open(name, texts)
+
+    def commit(self, session: Session) -> str | None:
+        session.resend = True
+        return self.inner.commit(session)
+
+
+def test_a_store_that_opens_through_another_is_asked_to_commit(validated, cookie_store):
+    """Though the inner one has nothing left to do: it does not decide for the outer one."""
+    cookie = validated(app_of(count), cookie_store).get().cookies["session"]
+    again = validated(app_of(lambda session: session.get("n")), Sliding(cookie_store))
+    assert "session" in again.get(HTTP_COOKIE=f"session={cookie}").cookies
+
+
+def test_a_copy_is_a_dict_of_its_own(cookie_store):
+    session = cookie_store.open("session", ())
+    session["a"] = [1]
+    shallow, deep = copy.copy(session), copy.deepcopy(session)
+    shallow["b"] = 2
+    deep["a"].append(2)
+    assert (type(shallow), type(deep), dict(session)) == (dict, dict, {"a": [1]})

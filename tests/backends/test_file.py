@@ -286,6 +286,18 @@ def test_a_damaged_file_is_no_session(
     assert loaded(backend) == b"new"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_somebody_else_is_no_session(
+    backend: FileBackend, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who makes the directory anew after it was removed under a running process cannot plant records."""
+    create(backend)
+    os.chown(file, 65534, 65534)
+    with caplog.at_level(logging.WARNING, "sessions_wsgi"):
+        assert backend.load(KEY) is None
+    assert "damaged or foreign" in caplog.text
+
+
 def test_a_damaged_file_can_be_deleted(backend: FileBackend, file: Path) -> None:
     """To delete a damaged file is False, since there was no session; the file is gone."""
     create(backend)
