@@ -437,6 +437,19 @@ def test_idle_sessions_end_and_active_ones_do_not(
 
 
 @both
+def test_a_request_that_lasts_counts_until_its_answer(
+    browse: Callable[..., Browser], clock: ManualClock, encrypt: bool
+) -> None:
+    """A touch was not due when the session was opened, but is when it is answered."""
+    browser = browse(encrypt=encrypt, lifetime=Lifetime(idle=HOUR))
+    browser.visit(put(a=1))
+    clock.advance(5 * MINUTE)
+    browser.visit(lambda session: clock.advance(50 * MINUTE))
+    clock.advance(HOUR - 1)
+    assert not browser.visit().is_new
+
+
+@both
 def test_a_touch_is_not_due_at_once(
     browse: Callable[..., Browser], clock: ManualClock, encrypt: bool
 ) -> None:
