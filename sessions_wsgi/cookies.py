@@ -64,8 +64,7 @@ class CookieOptions:
     #: Put before the session's name; browsers hold such a cookie to stricter rules.
     prefix: Prefix = ""
     _tail: str = field(init=False, repr=False, compare=False)
-    #: The full names that `cookie_name` has found good, by session name.
-    names: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _names: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for option in ("secure", "httponly", "partitioned"):
@@ -131,7 +130,7 @@ class CookieOptions:
         :raises ConfigError: `name` is no RFC 9110 token, is too long, or begins with a prefix whose rules
             these options break.
         """
-        full = self.names.get(name)
+        full = self._names.get(name)
         return full if full is not None else self._checked_name(name)
 
     def _checked_name(self, name: str) -> str:
@@ -140,8 +139,8 @@ class CookieOptions:
         full = self.prefix + name
         lowered = full.lower()
         self._check_prefix(next((prefix for prefix in _PREFIXES if lowered.startswith(prefix.lower())), ""))
-        if len(self.names) < _MAX_NAMES:
-            self.names[name] = full
+        if len(self._names) < _MAX_NAMES:
+            self._names[name] = full
         return full
 
 

@@ -92,8 +92,7 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
-        options, header = store.options, self.environ.get("HTTP_COOKIE")
-        cookie = options.names.get(name) or options.cookie_name(name)
+        cookie, header = store.options.cookie_name(name), self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
         others = getattr(store, "other_cookies", None)
         elsewhere = find_others(header, others(name), texts) if others is not None and header else None

@@ -2083,3 +2083,16 @@ def test_no_log_message_or_repr_holds_a_secret_a_cookie_or_data(
     assert len(told) > 100
     secrets = {part for secret in secrets for part in (secret, secret.partition(".")[0]) if part}
     assert [text for text in told if any(secret in text for secret in secrets)] == []
+
+
+def test_behind_the_middleware_a_registry_has_all_that_others_have(cookie_store):
+    """It is made without the registry's own constructor."""
+    found = []
+
+    def app(environ, start_response):
+        found.append(get_registry(environ))
+        start_response("200 OK", [])
+        return []
+
+    Request.blank("/").get_response(SessionMiddleware(app, cookie_store))
+    assert vars(Registry({}, {})).keys() <= vars(found[0]).keys()

@@ -58,8 +58,7 @@ class CookieStore(BuiltinStore):
     # The way in
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
-        cookie = self.options.names.get(name) or self.options.cookie_name(name)
-        origin = self._codec.open_at(cookie, text, now_ms / 1000)
+        origin = self._codec.open_at(self.options.cookie_name(name), text, now_ms / 1000)
         loaded = envelope.loads(origin[0], self._serializer)
         session = self._alive(name, loaded, now_ms, origin, None, origin[1])
         if self._denied is not None:
@@ -118,7 +117,7 @@ class CookieStore(BuiltinStore):
         return session.has_content if session.origin is None else data != session.origin[0]
 
     def _sealed(self, session: Session, data: bytes, now_ms: int) -> str:
-        cookie = self.options.names.get(session.name) or self.options.cookie_name(session.name)
+        cookie = self.options.cookie_name(session.name)
         text = self._codec.seal_at(cookie, data, now_ms / 1000)
         size = len(cookie) + 1 + len(text)
         if size > MAX_COOKIE_BYTES:

@@ -86,7 +86,7 @@ class ServerStore(BuiltinStore):
     # The way in
 
     def _read(self, name: str, text: str, now_ms: int) -> Session:
-        cookie = self.options.names.get(name) or self.options.cookie_name(name)
+        cookie = self.options.cookie_name(name)
         raw_id, fresh = self._ids.open_at(cookie, text, now_ms / 1000)
         if len(raw_id) != ID_BYTES:
             raise DecodeError("malformed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 import traceback
 import warnings
@@ -15,6 +16,7 @@ from sessions_wsgi.backends import Backend, Conflict, Gone
 
 def fork(work: Callable[[], object]) -> int:
     """Do this work in a forked process, which ends with 0 unless it raised; the process's id."""
+    _await_threads()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: there may be threads
         process = os.fork()
@@ -26,6 +28,15 @@ def fork(work: Callable[[], object]) -> int:
             os._exit(1)
         os._exit(0)
     return process
+
+
+def _await_threads() -> None:
+    """Let threads that were joined end for the system, too: one that still lets go of OpenSSL may hold a lock
+    of it, which a child would wait for in vain.
+    """
+    end = time.monotonic() + 1
+    while len(os.listdir("/proc/self/task")) > threading.active_count() and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def join(*processes: int, timeout: float = 30) -> None:
