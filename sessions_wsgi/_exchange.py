@@ -95,8 +95,9 @@ class Exchange(Registry):
             args = (args[0], self.headers(args[1], self._settings.cache_control), *args[2:])
         self.committed, self._args, self.phase = True, (), _LATE  # exc_info must not be kept
         self._write = self._respond(*args)
-        if last:
-            self.release()
+        if last:  # `release`, without a call more
+            self._respond = self._write = _over
+            Registry.release(self)
 
     def _save_failed(self) -> None:
         """The application answered 500 or higher."""

@@ -21,6 +21,7 @@ from sessions_wsgi import (
     CookieOptions,
     CookieTooLargeError,
     Lifetime,
+    Registry,
     SerializeError,
     SessionMiddleware,
     SessionSealedError,
