@@ -7,10 +7,14 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
-from sessions_wsgi._urls import nearest
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.errors import ConfigError
 
 Class = TypeVar("Class", bound=type)
+
+_NAMES = frozenset({"name", "cookie_name", "session_name"})
+# An option of each of those that could be thought to name a cookie: middleware, stores, attributes.
+_NAMELESS = frozenset({"stores", "options", "samesite"})
 
 
 def known_options(kind: Class) -> Class:
@@ -37,4 +41,8 @@ def named(kind: type) -> frozenset[str]:
 
 def unknown(owner: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for an option that there is not."""
+    known = frozenset(known)
+    if name in _NAMES and not known.isdisjoint(_NAMELESS):
+        fix = "the name is the session's: SessionMiddleware(app, {'name': store})"
+        return ConfigError(f"{owner} has no option {name!r}; {fix}", name)
     return ConfigError(f"{owner} has no option {name!r}{nearest(name, known)}", name)

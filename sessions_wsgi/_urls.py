@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.errors import ConfigError
 
@@ -57,15 +57,6 @@ def nothing_more(url: str) -> tuple[Any, ...]:
     if url.partition(":")[2].strip("/"):
         raise ConfigError("'url': nothing may follow this scheme; give options by themselves", "url")
     return ()
-
-
-def nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str) -> str:
-    """The end of a message: what was probably meant, or all that there is."""
-    known = sorted(known)
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {named(close[0])!r}?"
-    return f"; known: {', '.join(map(named, known))}"
 
 
 def _split(url: str) -> SplitResult:

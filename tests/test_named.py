@@ -101,3 +101,10 @@ def test_the_signature_is_still_told() -> None:
 
 def test_a_copy_may_be_changed_in_part() -> None:
     assert replace(CookieOptions(path="/a"), domain="example.com").path == "/a"
+
+
+@pytest.mark.parametrize("name", ["name", "cookie_name"])
+@pytest.mark.parametrize("maker", ["cookie", "memory", "middleware", "cookie options", "url"])
+def test_the_name_of_the_cookie_is_that_of_the_session(maker: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'{name}'; the name is the session's: SessionMiddleware\(app, "):
+        MAKERS[maker][0](**{name: "shop"})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from sessions_wsgi._urls import nearest
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.cli import _doctor, _inspect, _keygen, _stores
 
 _OPTION = re.compile(r"--?[a-z][a-z-]{0,20}")

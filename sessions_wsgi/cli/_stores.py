@@ -107,10 +107,20 @@ def _server_store(args: Namespace, output: Output, *, must_exist: bool = True) -
         raise ConfigError("'url' memory: is inside the process of the site, out of reach from here", "url")
     if scheme == "cookie":
         raise ConfigError("'url' cookie: keeps nothing on the server; give the URL of its revocations", "url")
-    if must_exist and scheme in ("file", "sqlite") and not os.path.exists(kind_of(url).arguments(url)[0]):
-        raise ConfigError("'url' leads to nothing; the site makes what it names at first use", "url")
+    if must_exist and scheme in ("file", "sqlite"):
+        _require_there(kind_of(url).arguments(url)[0])
     store: ServerStore = store_of(url, settings_of(args))
     return store
+
+
+def _require_there(path: str) -> None:
+    if os.path.exists(path):
+        return
+    slashes = (
+        "" if os.path.isabs(path) else "; three slashes begin in the current directory, four are absolute"
+    )
+    where = f"'url' leads to nothing: there is no {os.path.abspath(path)}"
+    raise ConfigError(f"{where}{slashes}; the site makes what it names at first use", "url")
 
 
 def _of_principal(args: Namespace, output: Output) -> tuple[CookieStore | ServerStore, Any]:

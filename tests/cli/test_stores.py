@@ -300,6 +300,12 @@ def test_a_server_that_cannot_list_says_so_with_status_one(cli: Cli, memcached_s
         (("purge", "memory:"), "out of reach"),
         (("list", "cookie:", "ada"), "keeps nothing on the server"),
         (("purge", "sqlite:////nowhere/at/all.db"), "leads to nothing"),
+        (("purge", "sqlite:////nowhere/at/all.db"), "there is no /nowhere/at/all.db; the site"),
+        (
+            ("purge", "sqlite:///nowhere/at/all.db"),
+            f"there is no {os.getcwd()}/nowhere/at/all.db; three slashes",
+        ),
+        (("init", "sqlite:///nowhere/at/all.db"), "begins in the current directory, which has no"),
         (("purge", "file:///nowhere/at/all"), "leads to nothing"),
         (("purge", "nothing"), "must be a URL"),
         (("purge", "rediss2://host"), "did you mean 'rediss'"),
