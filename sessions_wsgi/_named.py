@@ -45,4 +45,7 @@ def unknown(owner: str, name: str, known: Iterable[str]) -> ConfigError:
     if name in _NAMES and not known.isdisjoint(_NAMELESS):
         fix = "the name is the session's: SessionMiddleware(app, {'name': store})"
         return ConfigError(f"{owner} has no option {name!r}; {fix}", name)
-    return ConfigError(f"{owner} has no option {name!r}{nearest(name, known)}", name)
+    near = nearest(name, known)
+    if known == {"store"} and "did you mean" not in near:
+        near = "; it is given to the store"
+    return ConfigError(f"{owner} has no option {name!r}{near}", name)

@@ -21,6 +21,7 @@ LAYERS = [
         "_urls",
         "_named",
         "_where",
+        "_told",
         "cookies",
         "_walk",
         "_xaes",

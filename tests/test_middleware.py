@@ -1914,6 +1914,12 @@ def test_a_bad_option_is_refused_while_the_application_starts(options, option):
     assert f"'{option}'" in str(raised.value)
 
 
+def test_a_url_in_place_of_a_store_is_told_what_makes_one_of_it():
+    with pytest.raises(ConfigError, match=r"'stores' .*; a URL goes through store_from_url$") as raised:
+        SessionMiddleware(list_(nothing), "redis://shop:hunter2@db")
+    assert "hunter2" not in str(raised.value)
+
+
 def test_a_store_class_in_place_of_a_store_is_refused(make_store):
     with pytest.raises(ConfigError) as raised:
         SessionMiddleware(list_(nothing), type(make_store("cookie")))

@@ -17,6 +17,7 @@ from flask import Flask, Request, Response
 from flask.sessions import SessionInterface as _FlaskInterface
 
 from sessions_wsgi._headers import with_private_cache
+from sessions_wsgi._named import known_options
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import BackendError, ConfigError, logger
@@ -33,6 +34,7 @@ _SALT = b"sessions_wsgi/ext/flask/1"
 _one_at_a_time = Lock()
 
 
+@known_options
 class SessionInterface(_FlaskInterface):
     """Flask's sessions in a store of ours.
 
