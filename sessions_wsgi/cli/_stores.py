@@ -42,7 +42,7 @@ def revoke(args: Namespace, output: Output, _clock: Callable[[], float]) -> int:
     words = "logged out everywhere, from the next request on"
     counted = "" if known is None else f"; sessions on the list: {known}"
     if known == 0:
-        words = "no session names this principal (by login()); those that do end from the next request on"
+        words = "nobody is signed in under this name, as far as the list tells; it is what login() was given"
     output.show({"revoked": True, "sessions": known}, words + counted)
     return 0
 

@@ -16,6 +16,7 @@ from typing import Any
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface as _FlaskInterface
 
+from sessions_wsgi._advice import about_flask_session
 from sessions_wsgi._headers import with_private_cache
 from sessions_wsgi._named import known_options
 from sessions_wsgi.cookies import CookieOptions
@@ -67,6 +68,8 @@ class SessionInterface(_FlaskInterface):
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
         """The session of this request, decoded at its first use."""
+        if "SESSION_TYPE" in app.config:
+            about_flask_session()
         store = self.get_store(app)
         return None if store is None else FlaskSession(store, self.get_cookie_name(app), request.environ)
 

@@ -141,6 +141,11 @@ def test_a_handle_that_is_not_there_is_told_with_status_one(cli: Cli, store: Ser
     assert done.data["ended"] is False
 
 
+def test_a_misspelled_principal_is_told_in_plain_words(cli: Cli, store: ServerStore, url: str) -> None:
+    cookie(store, principal="ada")
+    assert "nobody is signed in under this name" in cli("revoke", url, "aad").out
+
+
 # purge
 
 
