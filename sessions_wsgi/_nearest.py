@@ -16,10 +16,12 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 _CUTOFF = 0.6
 
 
-def nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str) -> str:
+def nearest(
+    name: str, known: Iterable[str], named: Callable[[str], str] = str, *, misspelled: bool = True
+) -> str:
     """The end of a message: what was probably meant, or all that there is."""
     known = sorted(known)
-    meant = _meant(name.lower(), known)
+    meant = _same(name.lower(), known) or (_like(name.lower(), known) if misspelled else None)
     if meant is None:
         return f"; known: {', '.join(map(named, known))}"
     # Beaker's "key" is a name.
@@ -27,16 +29,22 @@ def nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str) 
     return f"; did you mean {named(meant)!r}?{also}"
 
 
-def _meant(name: str, known: list[str]) -> str | None:
-    alias = next((each for each in _ALIASES.get(name, ()) if each in known), None)
-    if alias is not None:
-        return alias
-    last, lasts = _last(name), {_last(each): each for each in reversed(known)}
-    if last in lasts:
-        return lasts[last]
+def _same(name: str, known: list[str]) -> str | None:
+    """What others call so, or what has this name in a group."""
+    aliases = (each for each in _ALIASES.get(name, ()) if each in known)
+    return next(aliases, None) or _lasts(known).get(_last(name))
+
+
+def _like(name: str, known: list[str]) -> str | None:
+    lasts = _lasts(known)
     names = lasts | {each: each for each in known}
-    close = get_close_matches(name, names, n=1, cutoff=_CUTOFF) or get_close_matches(last, lasts, n=1)
+    close = get_close_matches(name, names, n=1, cutoff=_CUTOFF)
+    close = close or get_close_matches(_last(name), lasts, n=1, cutoff=_CUTOFF)
     return names[close[0]] if close else None
+
+
+def _lasts(known: list[str]) -> dict[str, str]:
+    return {_last(each): each for each in reversed(known)}
 
 
 def _last(name: str) -> str:

@@ -258,7 +258,7 @@ def _require_of_url(url: str, options: Iterable[str], named: Named) -> None:
     known = [name for name in _texts.STORE if name in {"url", *_texts.SHARED, *of_url}]
     for option in options:
         if option not in known:
-            near = nearest(option, known, named)
+            near = nearest(option, known, named, misspelled=False)
             raise ConfigError(f"this store has no option {named(option)!r}{near}", named(option))
 
 

@@ -727,6 +727,13 @@ def test_the_option_of_another_store_is_refused_by_the_names_of_settings(make: M
 
 
 @both
+def test_what_another_store_has_is_not_taken_for_misspelled(make: Make) -> None:
+    """Though it is like ``cookie.max_age``."""
+    with pytest.raises(ConfigError, match=r"(?i)no option .*max_bytes'; known: "):
+        make(url="cookie:", max_bytes="5")
+
+
+@both
 def test_a_timeout_of_cookies_may_have_been_meant_as_an_end(make: Make) -> None:
     with pytest.raises(ConfigError, match=r"(?i)no option .*timeout'; did you mean 'sessions.lifetime.idle'"):
         make(url="cookie:", timeout="1200")
