@@ -21,6 +21,15 @@ def about_processes(environ: dict[str, Any]) -> None:
 
 
 @cache
+def about_flask_session() -> None:
+    """Warn of settings of Flask-Session, which nobody reads."""
+    logger.warning(
+        "SESSION_TYPE is a setting of Flask-Session and not read: give the store itself, as in "
+        "SessionInterface(store_from_url('redis://localhost', keys)), and remove the setting"
+    )
+
+
+@cache
 def _plain_http() -> None:
     logger.warning(
         "a Secure session cookie was set over plain http, where browsers drop it: let the proxy tell the "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sessions_wsgi._told import told
 from sessions_wsgi.errors import BackendError, OnEvent, logger
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import Registry
@@ -143,7 +144,7 @@ class Exchange(Registry):
         fresh, environ, respond = not self.committed, self.environ, self._respond
         self.end(raised=True)
         if fresh and _is_failing_backend(error):
-            logger.error("sessions are not available: %s", _told(error))
+            logger.error("sessions are not available: %s", told(error))
             return self._settings.unavailable(environ, partial(self._start_anyway, respond))
         return None
 
@@ -240,17 +241,6 @@ def _close(body: object) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
-
-
-def _told(error: BaseException) -> str:
-    """What failed, and the kinds of the errors behind it: their own words may quote what they were given."""
-    if isinstance(error, BaseExceptionGroup):
-        return ", ".join(map(_told, error.exceptions))
-    kinds, cause = [], error.__cause__
-    while cause is not None:
-        kinds.append(type(cause).__name__)
-        cause = cause.__cause__
-    return f"{error} ({' from '.join(kinds)})" if kinds else str(error)
 
 
 def _is_failing_backend(error: BaseException) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.errors import ConfigError
 
 Class = TypeVar("Class", bound=type)
+
+_NAMES = frozenset({"name", "cookie_name", "session_name"})
+# An option of each of those that could be thought to name a cookie: middleware, stores, attributes.
+_NAMELESS = frozenset({"stores", "options", "samesite"})
 
 
 def known_options(kind: Class) -> Class:
@@ -38,16 +42,14 @@ def named(kind: type) -> frozenset[str]:
 
 def unknown(owner: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for an option that there is not."""
-    return ConfigError(f"{owner} has no option {name!r}{nearest(name, known)}", name)
-
-
-def nearest(name: str, known: Iterable[str], named: Callable[[str], str] = str) -> str:
-    """The end of a message: what was probably meant, or all that there is."""
-    known = sorted(known)
-    close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {named(close[0])!r}?"
-    return f"; known: {', '.join(map(named, known))}"
+    known = frozenset(known)
+    if name in _NAMES and not known.isdisjoint(_NAMELESS):
+        fix = "the name is the session's: SessionMiddleware(app, {'name': store})"
+        return ConfigError(f"{owner} has no option {name!r}; {fix}", name)
+    near = nearest(name, known)
+    if known == {"store"} and "did you mean" not in near:
+        near = "; it is given to the store"
+    return ConfigError(f"{owner} has no option {name!r}{near}", name)
 
 
 @contextmanager

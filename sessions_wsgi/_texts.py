@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pkgutil import resolve_name
 from typing import Any
 
-from sessions_wsgi._named import nearest
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.serializers import CBORSerializer, JSONSerializer
 
@@ -119,6 +119,8 @@ MIDDLEWARE: dict[str, Callable[[str], Any]] = {
     "unavailable": _object,
     "on_event": _object,
 }
+
+ALL = {**STORE, **MIDDLEWARE}
 
 
 def value(option: str, text: str, named: Named, known: Mapping[str, Callable[[str], Any]]) -> Any:

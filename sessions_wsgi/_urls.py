@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from sessions_wsgi._named import nearest
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.backends import Backend
 from sessions_wsgi.errors import ConfigError
 

@@ -15,13 +15,14 @@ URL                store
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sessions_wsgi import _texts
-from sessions_wsgi._named import nearest, told_as
+from sessions_wsgi._given import stripped, variables
+from sessions_wsgi._named import told_as
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi._texts import Named
 from sessions_wsgi._urls import kind_of, nothing_more, scheme_of
 from sessions_wsgi.backends import Backend
@@ -32,7 +33,7 @@ from sessions_wsgi.keys import Keys
 from sessions_wsgi.middleware import SessionMiddleware
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.stores import CookieStore, ServerStore
-from sessions_wsgi.stores._builtin import CommonOptions
+from sessions_wsgi.stores._builtin import CommonOptions, unknown_to
 from sessions_wsgi.stores.embedded import SWEEP_EVERY
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ def store_from_url(url: str, keys: Keys, **options: Any) -> CookieStore | Server
     if isinstance(options.get("revocations"), str):
         with told_as(lambda wrong: "revocations" if wrong == "url" else wrong):
             options["revocations"] = _revocations(options["revocations"])
+    for name in options:
+        if name not in _of_url(url):
+            raise unknown_to("this store", name, _of_url(url))
     if scheme_of(url) == "cookie":
         nothing_more(url)
-        _require_known(options, _COMMON | {"revocations"})
         return CookieStore(keys, **options)
     known = kind_of(url).options
-    _require_known(options, _COMMON | {"conflict"} | known)
     if "sweep_every" in known:
         options.setdefault("sweep_every", SWEEP_EVERY)
     backend = backend_from_url(url, **{name: options[name] for name in known & options.keys()})
@@ -92,19 +94,22 @@ def store_from_env(
 ) -> CookieStore | ServerStore:
     """The store that environment variables describe: ``SESSIONS_URL``, ``SESSIONS_COOKIE_SECURE`` …
 
+    With this prefix the keys may be in ``SESSION_KEYS``, too.
+
     :raises ConfigError: a variable with this prefix is unknown or its value wrong.
     """
-    given = _variables(environ, prefix, _UNNAMED)
-    return _store(_of_store(given), lambda option: prefix + _variable(option))
+    given, named = variables(environ, prefix)
+    return _store(_of_store(given), named)
 
 
 _COMMON = frozenset({*CommonOptions.__annotations__, "encrypt"})
 
 
-def _require_known(options: Mapping[str, Any], known: frozenset[str]) -> None:
-    for name in options:
-        if name not in known:
-            raise ConfigError(f"this store has no option {name!r}{nearest(name, known)}", name)
+def _of_url(url: str) -> frozenset[str]:
+    """The options of the store that a URL names, and of its backend."""
+    if scheme_of(url) == "cookie":
+        return _COMMON | {"revocations"}
+    return _COMMON | {"conflict"} | kind_of(url).options
 
 
 def middleware_from_settings(
@@ -128,36 +133,22 @@ def middleware_from_env(
 
     :raises ConfigError: as `store_from_env`.
     """
-    given = _variables(environ, prefix, _UNNAMED)
-    return middleware_maker(given, lambda option: prefix + _variable(option))(app)
+    return middleware_maker(*variables(environ, prefix))(app)
 
 
 # Settings
-
-
-def stripped(settings: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """The settings with this prefix, without it."""
-    return {name.removeprefix(prefix): text for name, text in settings.items() if name.startswith(prefix)}
 
 
 def _of_store(given: Mapping[str, str]) -> dict[str, str]:
     return {option: text for option, text in given.items() if option not in _texts.MIDDLEWARE}
 
 
-def _variables(environ: Mapping[str, str] | None, prefix: str, known: Iterable[str]) -> dict[str, str]:
-    """The environment variables with this prefix, by the options that they stand for."""
-    names = {_variable(option): option for option in known}
-    found = stripped(os.environ if environ is None else environ, prefix)
-    return {names.get(name, name): text for name, text in found.items()}
-
-
-def _variable(option: str) -> str:
-    return option.replace(".", "_").upper() if option in _UNNAMED else option  # which is unknown
+def _below(first: str, named: Named, option: str) -> str:
+    return named(f"{first}.{option}")
 
 
 # Several sessions
 
-_UNNAMED = {**_texts.STORE, **_texts.MIDDLEWARE}
 _GROUPS = frozenset({"cookie", "lifetime"})
 
 
@@ -172,7 +163,7 @@ def middleware_maker(
     """
     own, groups = _by_session(given, named)
     texts = {option: own.pop(option) for option in _texts.MIDDLEWARE if option in own}
-    options = {option: _texts.value(option, text, named, _UNNAMED) for option, text in texts.items()}
+    options = {option: _texts.value(option, text, named, _texts.ALL) for option, text in texts.items()}
     first = options.pop("name", "session")
     stores: dict[str, Store] = {}
     if "url" in own or not groups:
@@ -199,16 +190,16 @@ def _by_session(given: Mapping[str, str], named: Named) -> tuple[dict[str, str],
     for option, text in given.items():
         name, _, rest = option.partition(".")
         has_name = f"{name}.url" in given and name not in _GROUPS
-        if option in _UNNAMED:
+        if option in _texts.ALL:
             own[option] = text
         elif has_name and rest in _texts.STORE:
             groups.setdefault(name, {})[rest] = text
         elif has_name:
-            raise _texts.unknown(option, named, [f"{name}.{each}" for each in _texts.STORE])
+            raise _texts.unknown(rest, partial(_below, name, named), _texts.STORE)
         else:
             is_name = name not in _GROUPS and rest in _texts.STORE
             hint = f" (a session of its own begins with {named(f'{name}.url')!r})" if is_name else ""
-            raise _texts.unknown(option, named, _UNNAMED, hint)
+            raise _texts.unknown(option, named, _texts.ALL, hint)
     return own, groups
 
 
@@ -238,20 +229,34 @@ def _in_session(name: str, group: Mapping[str, str], named: Named, option: str) 
 # One store
 
 
+_NEEDED = {
+    "url": "as in sqlite:////var/lib/shop/sessions.db",
+    "keys": "make one with: sessions-wsgi keygen",
+}
+
+
 def _store(given: Mapping[str, str], named: Named) -> CookieStore | ServerStore:
-    values = {option: _texts.value(option, text, named, _texts.STORE) for option, text in given.items()}
-    for option in ("url", "keys"):
+    values = {option: _texts.value(option, text, named, _texts.ALL) for option, text in given.items()}
+    for option, hint in _NEEDED.items():
         if option not in values:
-            raise ConfigError(f"{named(option)!r} must be set", named(option))
+            raise ConfigError(f"{named(option)!r} must be set; {hint}", named(option))
+    _require_of_url(values["url"], values, named)
     for group, option, kind in (("cookie", "options", CookieOptions), ("lifetime", "lifetime", Lifetime)):
         names = [name for name in values if name.startswith(f"{group}.")]
         if names:
             chosen = {name.partition(".")[2]: values.pop(name) for name in names}
-            with told_as(partial(_in_group, group, named)):
+            with told_as(partial(_below, group, named)):
                 values[option] = kind(**chosen)
     with told_as(named):
         return store_from_url(values.pop("url"), values.pop("keys"), **values)
 
 
-def _in_group(group: str, named: Named, option: str) -> str:
-    return named(f"{group}.{option}")
+def _require_of_url(url: str, options: Iterable[str], named: Named) -> None:
+    """Refuse an option that other stores have, by its name in the settings."""
+    with told_as(named):
+        of_url = _of_url(url)
+    known = [name for name in _texts.STORE if name in {"url", *_texts.SHARED, *of_url}]
+    for option in options:
+        if option not in known:
+            near = nearest(option, known, named, misspelled=False)
+            raise ConfigError(f"this store has no option {named(option)!r}{near}", named(option))

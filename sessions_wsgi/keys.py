@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import secrets
 import zlib
@@ -35,6 +36,12 @@ _PLACEHOLDERS = re.compile(
     r"development|production|session|django|flask|signing|encryption|your|super|very|only|here|this|dev|key|"
     r"test|for|not|the|in|do|use|a|my|[^a-z0-9]"
 )
+
+# Between parts that are long enough to be keys, with or without a blank.
+_SEPARATED = re.compile(r"[^,;\s]{32,}\s*([,;])\s*[^,;\s]{32,}")
+# A random key of base64 may begin with "/", too: each part of this is a word in one case, so long a one
+# that chance makes none.
+_PATH = re.compile(r"(?:\.{1,2}|~)/.*|(?:/(?:[A-Z]?[a-z0-9_.-]+|[A-Z0-9_.-]+)(?=/|\Z)){2,}+")
 
 
 @known_options
@@ -185,6 +192,7 @@ def _flattened(keys: object) -> Iterator[Key]:
     if isinstance(keys, Key):
         yield keys
     elif isinstance(keys, str):
+        _refuse_no_keys(keys)
         yield from map(_key, keys.split())
     elif isinstance(keys, bytes | bytearray):
         yield _key(bytes(keys))
@@ -195,6 +203,18 @@ def _flattened(keys: object) -> Iterator[Key]:
             yield from _flattened(part)
     else:
         raise _not_a_key(keys)
+
+
+def _refuse_no_keys(text: str) -> None:
+    """Raise `ConfigError` for a text that is long enough to pass for a key, and plainly meant otherwise."""
+    separated = _SEPARATED.search(text)
+    if separated is not None:
+        raise ConfigError(f"'keys' are separated by blanks, not by {separated[1]!r}", "keys")
+    parts = text.split()
+    if any(part[0] == part[-1] and part[0] in "\"'" for part in ("".join(parts), *parts) if part):
+        raise ConfigError("'keys' must not stand in quotes: remove them, also from the env file", "keys")
+    if any(_PATH.fullmatch(part) or (part[0] == "/" and os.path.isfile(part)) for part in parts):
+        raise ConfigError("'keys' holds the keys themselves, not a file's path: read the file", "keys")
 
 
 def _key(secret: str | bytes) -> Key:

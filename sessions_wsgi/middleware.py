@@ -91,9 +91,9 @@ def _checked_stores(stores: Store | Mapping[str, Store]) -> dict[str, Store]:
     for name, store in named.items():
         if not _is_store(store):
             kind = store.__name__ + " itself" if isinstance(store, type) else type(store).__name__
-            raise ConfigError(
-                f"'stores' must be a store or a mapping from names to stores (got {kind})", "stores"
-            )
+            fix = "; a URL goes through store_from_url" if isinstance(store, str) else ""
+            rule = "must be a store or a mapping from names to stores"
+            raise ConfigError(f"'stores' {rule} (got {kind}){fix}", "stores")
         cookie = store.options.cookie_name(name)
         if cookie in cookies:
             raise ConfigError(

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sessions_wsgi.config import middleware_maker, stripped
+from sessions_wsgi._given import stripped
+from sessions_wsgi.config import middleware_maker
 from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.middleware import SessionMiddleware
 

@@ -17,9 +17,11 @@ LAYERS = [
     {"errors"},
     {
         "keys",
+        "_nearest",
         "_urls",
         "_named",
         "_where",
+        "_told",
         "cookies",
         "_walk",
         "_xaes",
@@ -32,7 +34,7 @@ LAYERS = [
     {"codecs", "envelope"},
     {"protocols", "_takeover", "_commit", "registry"},
     {"stores"},
-    {"importers", "_texts", "config", "_exchange", "middleware"},
+    {"importers", "_texts", "_given", "config", "_exchange", "middleware"},
     {"_dictlike", "ext", "compat", "paste", "cli", "_contract", "_client", "testing"},
     {"__init__", "__main__"},
 ]

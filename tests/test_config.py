@@ -29,7 +29,12 @@ from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.backends.redis import RedisBackend
 from sessions_wsgi.backends.sql import SQLBackend
 from sessions_wsgi.backends.sqlite import SQLiteBackend
-from sessions_wsgi.config import backend_from_url, store_from_env, store_from_settings
+from sessions_wsgi.config import (
+    backend_from_url,
+    middleware_from_settings,
+    store_from_env,
+    store_from_settings,
+)
 from sessions_wsgi.testing import ManualClock
 
 KEY = "J3kx0-Vq8ZbT5nYw2Rs7Lf9Gh1Md4Pc6Xu_EaKtiWvo"
@@ -110,6 +115,19 @@ def test_paths_of_urls(tmp_path: Path) -> None:
     for url in (f"file://{tmp_path}/a%20b", f"sqlite:///{tmp_path}/a%20c.db"):
         assert count_up(store_from_url(url, KEY))[0] == 1
     assert {path.name for path in tmp_path.iterdir()} >= {"a b", "a c.db"}
+
+
+@pytest.mark.parametrize("path", ["var/lib/shop/x.db", "shop/x.db"])
+def test_three_slashes_make_no_directories(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was meant for /var/lib would be below the current directory, another one for each program."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"begins in the current directory, which has no .* four slashes"):
+        store_from_url(f"sqlite:///{path}", KEY)
+    (tmp_path / path).parent.mkdir(parents=True)
+    count_up(store_from_url(f"sqlite:///{path}", KEY))
+    assert (tmp_path / path).exists()
 
 
 def test_a_relative_path_of_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +308,8 @@ def test_a_missing_package_is_told_with_the_line_that_installs_it(
     for name in [name for name in sys.modules if name == module or name.startswith(module + ".")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigError, match=rf"pip install 'sessions-wsgi\[{extra}\]'"):
+    rule = rf"needs the package '\w+': pip install 'sessions-wsgi\[{extra}\]'"
+    with pytest.raises(ConfigError, match=rule):
         store_from_url(url, KEY)
 
 
@@ -381,6 +400,10 @@ def test_each_backend_has_its_options(url: str, options: dict[str, Any]) -> None
         ("cookie:", "encrypted", "did you mean 'encrypt'"),
         ("cookie:", "lifetimes", "did you mean 'lifetime'"),
         ("cookie:", "keys2", "no option 'keys2'"),
+        ("cookie:", "secure", r"given as options=CookieOptions\(secure=…\)"),
+        ("memory:", "idle", r"given as lifetime=Lifetime\(idle=…\)"),
+        ("cookie:", "timeout", "did you mean 'lifetime'"),
+        ("memory:", "name", "the name is the session's: SessionMiddleware"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_nearest(url: str, option: str, reason: str) -> None:
@@ -514,7 +537,8 @@ def test_url_and_keys_are_enough(make: Make) -> None:
 def test_url_and_keys_must_be_set(make: Make, missing: str) -> None:
     given = {"url": "memory:", "keys": KEY}
     del given[missing]
-    with pytest.raises(ConfigError, match="must be set") as caught:
+    hint = {"url": "as in sqlite:", "keys": "sessions-wsgi keygen"}[missing]
+    with pytest.raises(ConfigError, match=f"must be set.*{hint}") as caught:
         if make is from_env:
             store_from_env(environ={f"SESSIONS_{name.upper()}": text for name, text in given.items()})
         else:
@@ -611,7 +635,7 @@ def test_options_of_the_backend(make: Make, tmp_path: Path) -> None:
     files = make(url=f"file://{tmp_path}/files", durability="host", sweep_every="50")
     assert "durability='host'" in repr(files.backend)
     make(url=f"sqlite:///{tmp_path}/db", timeout="2s", sweep_every="none")
-    make(url="redis://localhost", prefix="shop:", timeout="500")
+    make(url="redis://localhost", prefix="shop:", timeout="50")
     assert "table='visits'" in repr(make(url="postgresql://localhost/x", table="visits").backend)
     make(url="memcached://localhost", prefix="shop:", timeout="1.5")
     with pytest.raises(ConfigError, match=r"(?i)durability"):
@@ -659,6 +683,15 @@ UNKNOWN = [
     ("lifetime.touch", "lifetime.touch_after"),
     ("revocation", "revocations"),
     ("tabel", "table"),
+    ("secret", "keys"),
+    ("secret_key", "keys"),
+    ("secur", "cookie.secure"),
+    ("type", "url"),
+    ("store", "url"),
+    ("ttl", "lifetime.absolute"),
+    ("idle", "lifetime.idle"),
+    ("cookie_name", "name"),
+    ("cookie.name", "name"),
 ]
 
 
@@ -677,6 +710,41 @@ def test_an_unknown_variable_is_refused_with_the_nearest(wrong: str, right: str)
     with pytest.raises(ConfigError, match=f"'{wrong}'.*did you mean '{right}'") as caught:
         store_from_env(environ={"SESSIONS_URL": "memory:", "SESSIONS_KEYS": KEY, wrong: "x"})
     assert caught.value.option == wrong
+
+
+def test_a_key_may_have_been_meant_as_a_name() -> None:
+    """Beaker's is."""
+    with pytest.raises(ConfigError, match=r"'sessions\.keys'\? \(the cookie's name is 'sessions\.name'\)"):
+        middleware_from_settings(lambda *_: [], {"sessions.url": "cookie:", "sessions.key": "shop"})
+
+
+@both
+def test_the_option_of_another_store_is_refused_by_the_names_of_settings(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"(?i)known: .*cookie[._]secure.*url") as caught:
+        make(url="cookie:", durability="host")
+    assert not any(f"{name}," in str(caught.value).lower() for name in ("clock", "sessions.options"))
+    assert "durability" in (caught.value.option or "").lower()
+
+
+@both
+def test_what_another_store_has_is_not_taken_for_misspelled(make: Make) -> None:
+    """Though it is like ``cookie.max_age``."""
+    with pytest.raises(ConfigError, match=r"(?i)no option .*max_bytes'; known: "):
+        make(url="cookie:", max_bytes="5")
+
+
+@both
+def test_a_timeout_of_cookies_may_have_been_meant_as_an_end(make: Make) -> None:
+    with pytest.raises(ConfigError, match=r"(?i)no option .*timeout'; did you mean 'sessions.lifetime.idle'"):
+        make(url="cookie:", timeout="1200")
+
+
+@both
+@pytest.mark.parametrize("url", ["redis://localhost", "postgresql://localhost/x", "sqlite:///x"])
+def test_a_timeout_is_not_when_a_session_ends(make: Make, url: str) -> None:
+    with pytest.raises(ConfigError, match=r"(?i)'sessions.timeout' .* at most 60 seconds.*lifetime\.idle"):
+        make(url=url, timeout="1200")
+    make(url=url, timeout="60")
 
 
 @both
@@ -812,6 +880,35 @@ def test_the_prefix_of_variables_can_be_chosen() -> None:
     assert isinstance(store_from_env("CART_", environ), CookieStore)
     with pytest.raises(ConfigError, match="'CART_KEYS' must be set"):
         store_from_env("CART_", {"CART_URL": "cookie:"})
+
+
+def test_the_keys_may_be_in_the_variable_of_the_command_line() -> None:
+    sealed = count_up(store_from_env(environ={"SESSIONS_URL": "cookie:", "SESSION_KEYS": KEY}))[1]
+    assert CookieStore(KEY).open("session", [sealed])["n"] == 1
+
+
+def test_the_variable_with_the_prefix_goes_first() -> None:
+    environ = {"SESSIONS_URL": "cookie:", "SESSIONS_KEYS": OTHER_KEY, "SESSION_KEYS": KEY}
+    assert CookieStore(OTHER_KEY).open("session", [count_up(store_from_env(environ=environ))[1]])["n"] == 1
+
+
+def test_another_prefix_has_its_own_keys() -> None:
+    with pytest.raises(ConfigError, match="'CART_KEYS' must be set"):
+        store_from_env("CART_", {"CART_URL": "cookie:", "SESSION_KEYS": KEY})
+
+
+def test_wrong_keys_are_told_by_the_variable_that_holds_them() -> None:
+    with pytest.raises(ConfigError, match="'SESSION_KEYS'") as caught:
+        store_from_env(environ={"SESSIONS_URL": "cookie:", "SESSION_KEYS": "short"})
+    assert caught.value.option == "SESSION_KEYS"
+
+
+def test_a_prefix_without_its_end_is_refused() -> None:
+    """It would find options that begin with a dot, and none that is right."""
+    with pytest.raises(ConfigError, match=r"'prefix' must end with '\.'"):
+        store_from_settings({"sessions.url": "cookie:", "sessions.keys": KEY}, "sessions")
+    with pytest.raises(ConfigError, match="'prefix' must end with '_'"):
+        store_from_env("SESSIONS", {"SESSIONS_URL": "cookie:", "SESSIONS_KEYS": KEY})
 
 
 def test_what_is_given_is_left_alone() -> None:

@@ -281,7 +281,17 @@ def test_a_taken_port_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         port = taken.getsockname()[1]
         assert main(["--host", "127.0.0.1", "--port", str(port)]) == 1
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"demo: port {port} of 127.0.0.1 is taken: choose another one with --port\n")
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"demo: port {port} of 127.0.0.1 is taken: choose another one with --port 8081")
+    assert "(behind tox: -- --port 8081)" in err
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_what_is_no_port_is_told_with_the_rule(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"--port={port}"])
+    assert ended.value.code == 2
+    assert "must be a number from 0 to 65535" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

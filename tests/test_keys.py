@@ -26,6 +26,7 @@ from sessions_wsgi import (
     SignedCodec,
     UsageError,
 )
+from sessions_wsgi.keys import _refuse_no_keys
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None)
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "keys.json").read_text("utf-8"))
@@ -68,6 +69,70 @@ def sealer(keys: Any, now: float) -> str:
             continue
         return secret
     raise AssertionError("none of the known secrets")
+
+
+# What passes for a key and is none
+
+
+@pytest.mark.parametrize("between", [",", ";", ", ", " ,", "; "])
+def test_keys_are_separated_by_blanks_only(between: str) -> None:
+    """Else both together would be a key, and what the old one sealed would be lost."""
+    with pytest.raises(ConfigError, match=f"by blanks, not by '{between.strip()}'") as caught:
+        KeyRing(f"{NEW}{between}{OLD}")
+    assert NEW not in str(caught.value)
+
+
+def test_a_comma_inside_a_key_is_a_letter() -> None:
+    assert secrets_of("pass,phrase;of-M4ny-L3tters+And-More") == [b"pass,phrase;of-M4ny-L3tters+And-More"]
+
+
+@pytest.mark.parametrize("text", [f'"{NEW}"', f"'{NEW}'", f'"{NEW} {OLD}"', f"{OLD} '{NEW}'", f' "{NEW}"\n'])
+def test_quotes_of_an_env_file_are_no_part_of_a_key(text: str) -> None:
+    with pytest.raises(ConfigError, match="'keys' must not stand in quotes"):
+        KeyRing(text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/run/secrets/session_keys",
+        "/var/lib/shop/production/secrets/session-keys.txt",
+        "/Users/ada/Projects/shop/config/SESSION_KEYS",
+        "./config/of/the/shop/and/its/secrets/KEYS.txt",
+        "../keys",
+        "~/keys",
+    ],
+)
+def test_the_path_of_a_file_is_no_key(path: str) -> None:
+    with pytest.raises(ConfigError, match="the keys themselves, not a file's path"):
+        KeyRing(path)
+
+
+def test_a_file_that_is_there_is_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "Keys+Of+My+Shop+In+Many+Letters"
+    file.write_text(NEW)
+    with pytest.raises(ConfigError, match="not a file's path"):
+        KeyRing(str(file))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "/kJ3x0Vq8ZbT5nYw2Rs7Lf9Gh1Md4Pc6XuEaKtiWvo=",
+        "/3kxaVq8/bT5nYw2Rs7/f9Gh1Md4Pc6XuEaKtiWvo+o=",
+        "/var/q8ZbT5nYw2Rs7/f9Gh1Md4Pc6XuEaKtiWvo+ol=",
+        "3kx/Vq8Zb/5nYw2Rs7Lf9Gh1/d4Pc6XuEaKtiWvo+o/=",
+    ],
+)
+def test_keys_of_base64_may_hold_and_begin_with_a_slash(key: str) -> None:
+    assert secrets_of(key) == [key.encode()]
+
+
+@PROPERTY
+@given(st.binary(min_size=32, max_size=32))
+def test_a_random_key_of_base64_is_never_taken_for_something_else(raw: bytes) -> None:
+    _refuse_no_keys(base64.b64encode(b"\xff" + raw).decode())
+    _refuse_no_keys(base64.b64encode(raw).decode())
 
 
 # What makes a ring

@@ -26,6 +26,7 @@ from sessions_wsgi import (
     SessionMiddleware,
     SessionSealedError,
     UnknownSessionError,
+    _advice,
     get_registry,
     get_session,
 )
@@ -1634,6 +1635,7 @@ def test_an_opened_session_is_touched_when_that_is_due(make_store, validated):
 def test_a_secure_cookie_on_a_plain_request_logs_one_warning(
     host, scheme, warned, cookie_store, plain, caplog
 ):
+    _advice._plain_http.cache_clear()  # another test may have heard it
     visitor = plain(list_(count), cookie_store)
     for _ in range(2):
         visitor.get(**{"HTTP_HOST": host, "wsgi.url_scheme": scheme})
@@ -1913,6 +1915,12 @@ def test_a_bad_option_is_refused_while_the_application_starts(options, option):
         SessionMiddleware(**{"app": list_(nothing), "stores": Untouchable(), **options})
     assert raised.value.option == option
     assert f"'{option}'" in str(raised.value)
+
+
+def test_a_url_in_place_of_a_store_is_told_what_makes_one_of_it():
+    with pytest.raises(ConfigError, match=r"'stores' .*; a URL goes through store_from_url$") as raised:
+        SessionMiddleware(list_(nothing), "redis://shop:hunter2@db")
+    assert "hunter2" not in str(raised.value)
 
 
 def test_a_store_class_in_place_of_a_store_is_refused(make_store):

@@ -28,6 +28,7 @@ from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.backends.redis import RedisBackend
 from sessions_wsgi.backends.sql import SQLBackend
 from sessions_wsgi.backends.sqlite import SQLiteBackend
+from sessions_wsgi.ext.flask import SessionInterface
 from sessions_wsgi.ext.pyramid import session_factory
 from sessions_wsgi.importers import (
     BeakerImporter,
@@ -36,6 +37,7 @@ from sessions_wsgi.importers import (
     GorillaImporter,
     PyramidImporter,
 )
+from sessions_wsgi.testing import Client
 
 KEY = "tGq7dYw2Lk0vXo4sRz9BfUc1MhJe6NpAiKx3WyTb5Qg"
 UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
@@ -62,6 +64,8 @@ MAKERS: dict[str, tuple[Callable[..., Any], str]] = {
     "sql": (lambda **wrong: SQLBackend("sqlite:///x.db", **wrong), "table"),
     "memcached": (lambda **wrong: MemcachedBackend("localhost", **wrong), "timeout"),
     "pyramid": (lambda **wrong: session_factory(MemoryStore(KEY), **wrong), "cache_control"),
+    "flask": (SessionInterface, "store"),
+    "client": (lambda **wrong: Client(app, **wrong), "base_url"),
     "flask's cookies": (lambda **wrong: FlaskImporter(KEY, **wrong), "until"),
     "django's": (lambda **wrong: DjangoImporter(KEY, until=UNTIL, **wrong), "max_age"),
     "pyramid's": (lambda **wrong: PyramidImporter(KEY, until=UNTIL, **wrong), "hashalg"),
@@ -101,3 +105,17 @@ def test_the_signature_is_still_told() -> None:
 
 def test_a_copy_may_be_changed_in_part() -> None:
     assert replace(CookieOptions(path="/a"), domain="example.com").path == "/a"
+
+
+@pytest.mark.parametrize("name", ["name", "cookie_name"])
+@pytest.mark.parametrize("maker", ["cookie", "memory", "middleware", "cookie options", "url"])
+def test_the_name_of_the_cookie_is_that_of_the_session(maker: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'{name}'; the name is the session's: SessionMiddleware\(app, "):
+        MAKERS[maker][0](**{name: "shop"})
+
+
+def test_what_takes_a_store_only_says_who_takes_the_rest() -> None:
+    with pytest.raises(
+        ConfigError, match="SessionInterface has no option 'encrypt'; it is given to the store"
+    ):
+        SessionInterface(CookieStore(KEY), encrypt=True)  # type: ignore[call-arg]

@@ -962,6 +962,22 @@ def test_a_session_finds_its_cookie_whatever_the_attributes(key, options, base_u
         assert session["visits"] == 42
 
 
+@pytest.mark.parametrize("make", [Client, TestApp])
+def test_a_session_that_the_application_does_not_have_is_told(make, key):
+    """What would be written into it, nobody would read."""
+    cart, basket = MemoryStore(key), MemoryStore(key)
+    site = SessionMiddleware(SessionMiddleware(echo, {"cart": cart}), {"basket": basket})
+    client = make(site)
+    with open_session(client, cart, "cart") as session:
+        session["n"] = 1
+    wrong = pytest.raises(UsageError, match=r"no session 'crat'; did you mean 'cart'\?")
+    with wrong, open_session(client, cart, "crat"):
+        pass
+    wrong = pytest.raises(UsageError, match="no session 'session'; known: basket, cart")
+    with wrong, open_session(client, cart):
+        pass
+
+
 def test_a_session_whose_cookie_a_browser_would_refuse_is_told(key, caplog):
     store = CookieStore(key)
     client = Client(SessionMiddleware(greeting, store), "http://shop.example.com")

@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from demo.server import listening, serve
 from demo.stores import KINDS, kinds_for
 from sessions_wsgi import ConfigError, Key, KeyRing
 
+ANOTHER = "choose another one with --port 8081 (behind tox: -- --port 8081)"
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"$SESSION_KEYS: {error}")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return complain(f"port {args.port} of {args.host} is taken: choose another one with --port")
+            return complain(f"port {args.port} of {args.host} is taken: {ANOTHER}")
         return complain(f"cannot serve on port {args.port} of {args.host}: {error.strerror}")
     return 0
 
@@ -50,11 +51,10 @@ def parser() -> ArgumentParser:
 
 
 def port_number(text: str) -> int:
-    """The number of a port; ValueError for anything else."""
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError(text)
-    return number
+    """The number of a port; ArgumentTypeError for anything else."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise ArgumentTypeError("must be a number from 0 to 65535")
+    return int(text)
 
 
 def run(args: Namespace) -> None:

@@ -16,6 +16,7 @@ from sessions_wsgi._client.opened import open_session
 from sessions_wsgi._client.serving import serve
 from sessions_wsgi._client.sites import Visit, place
 from sessions_wsgi._client.steps import RequestOptions, Step, first, following, origin
+from sessions_wsgi._named import known_options
 from sessions_wsgi.cookies import CookieOptions, set_cookie
 from sessions_wsgi.errors import UsageError
 from sessions_wsgi.protocols import Store
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _MAX_REDIRECTS = 20  # as browsers
 
 
+@known_options
 class Client:
     """Asks an application as a browser would, and keeps its cookies as browsers do.
 

@@ -10,7 +10,9 @@ from urllib.parse import urljoin
 from webob import Request
 
 from sessions_wsgi._client.cookie import parse
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.errors import UsageError
+from sessions_wsgi.middleware import SessionMiddleware
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.registry import Registry
 from sessions_wsgi.session import Session
@@ -49,9 +51,11 @@ def open_session(client: Any, store: Store, name: str = "session") -> Generator[
     """Open a visitor's session for reading and writing; it is saved at the end, unless something was raised.
 
     :param client: a `Client`, or a `webtest.TestApp`.
-    :raises UsageError: `client` is something else, or a browser would refuse the session's cookie.
+    :raises UsageError: `client` is something else, its application, a `SessionMiddleware`, has no session of
+        this name, or a browser would refuse the session's cookie.
     """
     visitor = _as_visitor(client)
+    _require_known(name, getattr(client, "app", None))
     url = urljoin(visitor.base_url, store.options.path)
     sent = "; ".join(f"{cookie}={text}" for cookie, text in visitor.cookies_for(url).items())
     registry = Registry({}, Request.blank(url, headers={"Cookie": sent}).environ)
@@ -61,6 +65,16 @@ def open_session(client: Any, store: Store, name: str = "session") -> Generator[
     for header, value in registry.headers([]):
         if header == "Set-Cookie":
             visitor.receive(value)
+
+
+def _require_known(name: str, app: Any) -> None:
+    known: list[str] = []
+    while isinstance(app, SessionMiddleware):
+        known += app.stores
+        app = app._app
+    if known and name not in known:
+        near = nearest(name, known)
+        raise UsageError(f"'name': the application has no session {name!r}{near}")
 
 
 def _as_visitor(client: Any) -> _Visitor:

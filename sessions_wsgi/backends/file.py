@@ -14,6 +14,7 @@ from typing import Literal
 from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Entry, Gone, Record, Version
 from sessions_wsgi.backends._failures import Failures
+from sessions_wsgi.backends._options import path_of
 from sessions_wsgi.backends._sweep import Sweep
 from sessions_wsgi.errors import ConfigError
 
@@ -185,10 +186,11 @@ class FileBackend:
 
 
 def _check_directory(directory: str | os.PathLike[str]) -> str:
-    path = os.path.abspath(directory)
-    problem = "is empty: name one" if not os.fspath(directory) else _folder.complaint(path)
+    given = path_of("directory", directory)
+    path = os.path.abspath(given)
+    problem = "is empty: name one" if not given else _folder.complaint(path)
     if problem is not None:
-        raise ConfigError(f"'directory' {os.fspath(directory)!r} {problem}", "directory")
+        raise ConfigError(f"'directory' {given!r} {problem}", "directory")
     return path
 
 

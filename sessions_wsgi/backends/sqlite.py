@@ -16,6 +16,7 @@ from sessions_wsgi._named import known_options
 from sessions_wsgi.backends import GONE, Conflict, Entry, Gone, Record, Version
 from sessions_wsgi.backends._connections import Connections
 from sessions_wsgi.backends._failures import Failures
+from sessions_wsgi.backends._options import path_of, seconds
 from sessions_wsgi.backends._sqlite_file import connect
 from sessions_wsgi.backends._sweep import Sweep
 from sessions_wsgi.errors import ConfigError
@@ -73,8 +74,7 @@ class SQLiteBackend:
         sweep_every: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if not isinstance(timeout, int | float) or timeout < 0:
-            raise ConfigError(f"'timeout' is a number of seconds, zero or more; got {timeout!r}", "timeout")
+        timeout = seconds(timeout, or_none_at_all=True)
         self._path = _checked(path)
         self._clock, self._sweep = clock, Sweep(sweep_every)
         self._connection = Connections(partial(connect, self._path, timeout))
@@ -175,7 +175,15 @@ def _new_version() -> int:
 
 
 def _checked(path: str | os.PathLike[str]) -> str:
-    text = os.fspath(path)
+    text = path_of("path", path)
     if text in ("", ":memory:") or os.path.isdir(text):
         raise ConfigError(f"'path' is that of a file; got {text!r} (for tests: MemoryBackend)", "path")
+    parent = os.path.dirname(text)
+    # Only those of an absolute path are made: a relative one may lack a slash, as in a URL with three.
+    if not os.path.isabs(text) and not os.path.isdir(parent or "."):
+        raise ConfigError(
+            f"'path' {text!r} begins in the current directory, which has no {parent!r}: make that, "
+            "or begin with '/' (in a URL: sqlite:/// and the path, four slashes in all)",
+            "path",
+        )
     return os.path.abspath(text)

@@ -6,9 +6,10 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from importlib.metadata import version
 from typing import Any, NoReturn
 
-from sessions_wsgi._named import nearest
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.cli import _doctor, _inspect, _keygen, _stores
 
 _OPTION = re.compile(r"--?[a-z][a-z-]{0,20}")
@@ -66,6 +67,7 @@ class Parser(ArgumentParser):
 
 def _parser() -> tuple[Parser, dict[str, Parser]]:
     made = Parser(prog="sessions-wsgi", description="Sessions from the shell.", epilog=_EPILOG)
+    made.add_argument("--version", action="version", version=version("sessions-wsgi"))
     group = made.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
     commands: dict[str, Parser] = {}
 
@@ -143,5 +145,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 3600:
-        raise ArgumentTypeError("must be a number of seconds, from 0 to 3600")
+        raise ArgumentTypeError("must be a number of seconds, above 0 and at most 3600")
     return seconds

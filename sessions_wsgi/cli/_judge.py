@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MAX_ATTRIBUTE_BYTES = 1024
 # Read by scripts on purpose: they send it back in a header.
 _FOR_SCRIPTS = re.compile(r"(csrf|xsrf)", re.IGNORECASE)
+_OTHER_HOST = 'named __Host-…, no other host could plant it; here: CookieOptions(prefix="__Host-")'
 
 Level = Literal["error", "warning", "note"]
 
@@ -99,7 +100,7 @@ def _prefix(cookie: SetCookie) -> Iterator[Finding]:
     prefix = next((each for each in _PREFIXES if lowered.startswith(each.lower())), None)
     if prefix is None:
         if not cookie.deletes and "domain" not in cookie.attributes:
-            yield Finding("note", "prefix", "named __Host-…, no other host could plant it")
+            yield Finding("note", "prefix", _OTHER_HOST)
         return
     if not cookie.name.startswith(prefix):
         yield Finding(
@@ -173,5 +174,5 @@ def _contents(cookie: SetCookie) -> Iterator[Finding]:
     shape = shape_of(cookie.value)
     if shape is not None and shape.format == "signed":
         yield Finding(
-            "note", "readable", "signed, not encrypted: visitors can read what it holds; encrypt=True"
+            "note", "readable", "signed: visitors can read what it holds; CookieStore(keys, encrypt=True)"
         )

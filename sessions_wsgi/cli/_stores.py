@@ -42,7 +42,7 @@ def revoke(args: Namespace, output: Output, _clock: Callable[[], float]) -> int:
     words = "logged out everywhere, from the next request on"
     counted = "" if known is None else f"; sessions on the list: {known}"
     if known == 0:
-        words = "no session names this principal (by login()); those that do end from the next request on"
+        words = "nobody is signed in under this name, as far as the list tells; it is what login() was given"
     output.show({"revoked": True, "sessions": known}, words + counted)
     return 0
 
@@ -107,10 +107,20 @@ def _server_store(args: Namespace, output: Output, *, must_exist: bool = True) -
         raise ConfigError("'url' memory: is inside the process of the site, out of reach from here", "url")
     if scheme == "cookie":
         raise ConfigError("'url' cookie: keeps nothing on the server; give the URL of its revocations", "url")
-    if must_exist and scheme in ("file", "sqlite") and not os.path.exists(kind_of(url).arguments(url)[0]):
-        raise ConfigError("'url' leads to nothing; the site makes what it names at first use", "url")
+    if must_exist and scheme in ("file", "sqlite"):
+        _require_there(kind_of(url).arguments(url)[0])
     store: ServerStore = store_of(url, settings_of(args))
     return store
+
+
+def _require_there(path: str) -> None:
+    if os.path.exists(path):
+        return
+    slashes = (
+        "" if os.path.isabs(path) else "; three slashes begin in the current directory, four are absolute"
+    )
+    where = f"'url' leads to nothing: there is no {os.path.abspath(path)}"
+    raise ConfigError(f"{where}{slashes}; the site makes what it names at first use", "url")
 
 
 def _of_principal(args: Namespace, output: Output) -> tuple[CookieStore | ServerStore, Any]:

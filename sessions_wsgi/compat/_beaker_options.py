@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sessions_wsgi._named import nearest
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.errors import ConfigError
 
 #: What Beaker knows, and `accept` and `clock`, which are ours.

@@ -7,10 +7,13 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.ext._django_users import user_in
 from sessions_wsgi.session import Session
+
+_ENGINES = [f"django.contrib.sessions.backends.{name}" for name in ("db", "cached_db", "cache", "file")]
 
 
 class Engine:
@@ -29,7 +32,8 @@ class Engine:
         try:
             self._sessions = import_string(f"{path}.SessionStore")
         except ImportError as error:
-            raise _refused(f"must hold engines of Django, importers or stores (got {path!r})") from error
+            rule = f"must hold engines of Django, importers or stores (got {path!r})"
+            raise _refused(rule + nearest(path, _ENGINES)) from error
 
     def open(self, name: str, texts: Sequence[str]) -> Session:
         for text in texts:

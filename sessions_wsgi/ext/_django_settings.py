@@ -16,7 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from sessions_wsgi._named import nearest, told_as
+from sessions_wsgi._named import told_as
+from sessions_wsgi._nearest import nearest
 from sessions_wsgi.config import store_from_url
 from sessions_wsgi.cookies import MAX_AGE_LIMIT
 from sessions_wsgi.envelope import Lifetime

@@ -16,7 +16,9 @@ from typing import Any
 from flask import Flask, Request, Response
 from flask.sessions import SessionInterface as _FlaskInterface
 
+from sessions_wsgi._advice import about_flask_session
 from sessions_wsgi._headers import with_private_cache
+from sessions_wsgi._named import known_options
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Lifetime
 from sessions_wsgi.errors import BackendError, ConfigError, logger
@@ -33,6 +35,7 @@ _SALT = b"sessions_wsgi/ext/flask/1"
 _one_at_a_time = Lock()
 
 
+@known_options
 class SessionInterface(_FlaskInterface):
     """Flask's sessions in a store of ours.
 
@@ -65,6 +68,8 @@ class SessionInterface(_FlaskInterface):
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
         """The session of this request, decoded at its first use."""
+        if "SESSION_TYPE" in app.config:
+            about_flask_session()
         store = self.get_store(app)
         return None if store is None else FlaskSession(store, self.get_cookie_name(app), request.environ)
 

@@ -12,8 +12,9 @@ from pyramid.interfaces import ISessionFactory
 from zope.interface import implementer
 
 from sessions_wsgi import _texts
+from sessions_wsgi._given import stripped
 from sessions_wsgi._named import known_options
-from sessions_wsgi.config import store_from_settings, stripped
+from sessions_wsgi.config import store_from_settings
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import BackendError, ConfigError, OnEvent, logger
 from sessions_wsgi.ext._plain import make_plain

@@ -255,13 +255,19 @@ class BuiltinStore:
 
 
 def _unknown(name: str, store: type) -> ConfigError:
-    for option, kind in (("options", CookieOptions), ("lifetime", Lifetime)):
-        if name in kind.__dataclass_fields__:
-            return ConfigError(f"{name!r} is given as {option}={kind.__name__}({name}=…)", name)
     own = named(store)
     inherited = (named(each) for each in store.__mro__ if issubclass(each, BuiltinStore))
     # An embedded store makes its backend itself.
-    return unknown(store.__name__, name, own.union(*inherited) - ({"backend"} - own))
+    return unknown_to(store.__name__, name, own.union(*inherited) - ({"backend"} - own))
+
+
+def unknown_to(owner: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for an option that a store has not, or has as a part of another."""
+    for option, kind in (("options", CookieOptions), ("lifetime", Lifetime)):
+        if name in kind.__dataclass_fields__:
+            fix = f"it is given as {option}={kind.__name__}({name}=…)"
+            return ConfigError(f"{owner} has no option {name!r}; {fix}", name)
+    return unknown(owner, name, known)
 
 
 def require_backend(value: Any, option: str) -> None:

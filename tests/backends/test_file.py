@@ -192,6 +192,12 @@ def test_wrong_options_are_refused(directory: Path, options: dict[str, object], 
     assert caught.value.option == option
 
 
+def test_a_url_is_no_directory() -> None:
+    """It would be a directory of that name, below one called file:."""
+    with pytest.raises(ConfigError, match=r"'directory' .*this is a URL: it goes through store_from_url"):
+        FileBackend("file:///var/lib/sessions")
+
+
 def test_the_directory_may_be_a_symlink(directory: Path, clock: ManualClock) -> None:
     """The operator may have put the directory elsewhere and linked it."""
     (directory / "elsewhere").mkdir(0o700)

@@ -146,7 +146,7 @@ def test_a_missing_package_is_told_when_it_is_made(kind: Kind, monkeypatch: pyte
         kind.make("127.0.0.1:1")
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, 60.5, float("inf"), float("nan")])
 def test_a_timeout_is_a_number_of_seconds(timeout: float) -> None:
     """Waiting for ever, or not at all, cannot be asked for."""
     for make in (

@@ -190,7 +190,10 @@ def test_only_we_can_read_it(directory: Path) -> None:
     [
         ({"path": ""}, "path"),
         ({"path": ":memory:"}, "path"),
+        ({"path": "sqlite:///sessions.db"}, "path"),
+        ({"path": "redis://localhost"}, "path"),
         ({"timeout": -1}, "timeout"),
+        ({"timeout": 61}, "timeout"),
         ({"sweep_every": 0}, "sweep_every"),
     ],
 )
@@ -199,6 +202,13 @@ def test_wrong_options_are_refused(path: Path, options: dict[str, object], optio
     with pytest.raises(ConfigError, match=f"'{option}'") as caught:
         SQLiteBackend(**{"path": path, **options})  # type: ignore[arg-type]
     assert caught.value.option == option
+
+
+def test_a_url_is_no_path() -> None:
+    """It would be a file of that name, in a directory called sqlite:."""
+    with pytest.raises(ConfigError, match="this is a URL: it goes through store_from_url") as caught:
+        SQLiteBackend("postgresql://shop:hunter2@db/shop")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_directory_is_no_database(directory: Path) -> None:

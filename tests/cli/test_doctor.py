@@ -87,6 +87,18 @@ def test_a_site_of_this_library_has_nothing_to_object_to(cli: Cli) -> None:
     assert done.status == 0
 
 
+def test_a_note_names_where_its_fix_goes(cli: Cli) -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        get_session(environ)["a"] = 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"hello"]
+
+    with waitress(SessionMiddleware(application, CookieStore(Key.generate()))) as url:
+        said = cli("doctor", url).out
+    assert 'CookieOptions(prefix="__Host-")' in said
+    assert "CookieStore(keys, encrypt=True)" in said
+
+
 def test_a_careless_site_gets_every_finding_and_status_one(cli: Cli, pages: Pages, site: str) -> None:
     pages.add("/", ("Set-Cookie", "sid=abc; Domain=example.com; Max-Age=99999999"))
     done = cli("doctor", site, "--json")
@@ -205,10 +217,11 @@ def test_what_is_no_page_is_wrong_usage(cli: Cli, url: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "soon", "nan", "inf"])
-def test_a_timeout_is_positive_seconds(cli: Cli, timeout: str) -> None:
+def test_a_timeout_is_positive_seconds(cli: Cli, timeout: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli("doctor", "http://127.0.0.1", "--timeout", timeout)
     assert ended.value.code == 2
+    assert "above 0 and at most 3600" in capsys.readouterr().err
 
 
 def test_a_password_goes_to_the_site_and_nowhere_else(

@@ -141,6 +141,11 @@ def test_a_handle_that_is_not_there_is_told_with_status_one(cli: Cli, store: Ser
     assert done.data["ended"] is False
 
 
+def test_a_misspelled_principal_is_told_in_plain_words(cli: Cli, store: ServerStore, url: str) -> None:
+    cookie(store, principal="ada")
+    assert "nobody is signed in under this name" in cli("revoke", url, "aad").out
+
+
 # purge
 
 
@@ -300,6 +305,12 @@ def test_a_server_that_cannot_list_says_so_with_status_one(cli: Cli, memcached_s
         (("purge", "memory:"), "out of reach"),
         (("list", "cookie:", "ada"), "keeps nothing on the server"),
         (("purge", "sqlite:////nowhere/at/all.db"), "leads to nothing"),
+        (("purge", "sqlite:////nowhere/at/all.db"), "there is no /nowhere/at/all.db; the site"),
+        (
+            ("purge", "sqlite:///nowhere/at/all.db"),
+            f"there is no {os.getcwd()}/nowhere/at/all.db; three slashes",
+        ),
+        (("init", "sqlite:///nowhere/at/all.db"), "begins in the current directory, which has no"),
         (("purge", "file:///nowhere/at/all"), "leads to nothing"),
         (("purge", "nothing"), "must be a URL"),
         (("purge", "rediss2://host"), "did you mean 'rediss'"),

@@ -902,6 +902,8 @@ def test_a_cluster_keeps_its_encryption(url, scheme):
         ("cookie_domain", "a b", "host name"),
         ("key", "my session", "token"),
         ("validate_keys", SECRET, "did you mean 'session.validate_key'"),
+        ("cookie_secure", True, "did you mean 'session.secure'"),
+        ("cookie_name", "shop", "did you mean 'session.key'"),
         ("cookie_expire", True, "did you mean 'session.cookie_expires'"),
         ("secret", "change-me-change-me-change-me-change-me", "keygen"),
     ],

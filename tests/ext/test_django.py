@@ -1097,6 +1097,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "accept": ({"SESSIONS_WSGI_ACCEPT": [7]}, "SESSIONS_WSGI_ACCEPT", "must hold importers and stores"),
     "accept text": ({"SESSIONS_WSGI_ACCEPT": "x.db"}, "SESSIONS_WSGI_ACCEPT", "must be a list"),
+    "an engine like another": (
+        {"SESSIONS_WSGI_ACCEPT": ["django.contrib.sessions.backends.dv"]},
+        "SESSIONS_WSGI_ACCEPT",
+        "did you mean 'django.contrib.sessions.backends.db'",
+    ),
     "no engine": ({"SESSIONS_WSGI_ACCEPT": ["no.engine"]}, "SESSIONS_WSGI_ACCEPT", "'no.engine'"),
     "signed cookies": (
         {"SESSIONS_WSGI_ACCEPT": ["django.contrib.sessions.backends.signed_cookies"]},
@@ -1113,6 +1118,17 @@ def test_a_wrong_setting_is_refused_by_its_name(case: str) -> None:
         written(a=1)
     assert caught.value.option == option
     assert repr(option) in str(caught.value)
+
+
+@pytest.mark.parametrize(("store", "kept"), [("cookie:", False), ("memory:", True)])
+def test_what_a_test_saves_into_the_client_s_session_is_kept_on_a_server_only(store: str, kept: bool) -> None:
+    """In a cookie it would be in the new text, which the client is not told: as with Django's own."""
+    with override_settings(SESSION_ENGINE="sessions_wsgi.ext.django", SESSIONS_WSGI_STORE=store):
+        client = Client()
+        session = client.session
+        session["a"] = 1
+        session.save()
+        assert ("a" in client.session) is kept
 
 
 def test_no_message_holds_a_key_or_a_password() -> None:

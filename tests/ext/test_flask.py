@@ -48,6 +48,7 @@ from sessions_wsgi import (
     SessionSealedError,
     SignedCodec,
 )
+from sessions_wsgi._advice import about_flask_session
 from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.errors import DecodeError
 from sessions_wsgi.ext.flask import FlaskSession, SessionInterface
@@ -1074,6 +1075,19 @@ def test_what_is_no_store_is_refused(store: Any) -> None:
     with pytest.raises(ConfigError, match="'store' must be a store or None") as caught:
         SessionInterface(store)
     assert caught.value.option == "store"
+
+
+def test_a_setting_of_flask_session_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    about_flask_session.cache_clear()
+    app = Flask("shop")
+    app.config["SESSION_TYPE"] = "redis"
+    app.session_interface = SessionInterface(MemoryStore(KEY))
+    app.add_url_rule("/", "index", lambda: str(len(session)))
+    for _ in range(2):
+        app.test_client().get("/")
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "SESSION_TYPE" in warning
+    assert "store_from_url" in warning
 
 
 # Lazily, and late
