@@ -96,7 +96,7 @@ class CBORSerializer:
     def dumps_envelope(self, head: list[Any], values: dict[Any, Any], extras: dict[Any, Any]) -> bytes:
         """The same as ``dumps([*head, values, extras])`` after half of the walk: `head` are a few numbers."""
         value = [*head, values, extras]
-        if is_plain(values, SCALARS, SCALARS, DEPTH - 1) and not extras:
+        if not extras and is_plain(values, SCALARS, SCALARS, DEPTH - 1):
             try:
                 return _cbor_dumps(value)
             except UnicodeEncodeError:  # told with its place
