@@ -523,8 +523,9 @@ def test_of_two_calls_the_last_one_counts(store, validated):
     assert len(reply.all("content-type")) == 1
 
 
-def test_the_server_is_told_exc_info(store, plain):
-    visitor = plain(two_starts(count), store)
+@pytest.mark.parametrize("work", [nothing, read, count])
+def test_the_server_is_told_exc_info(work, store, plain):
+    visitor = plain(two_starts(work), store)
     visitor.get()
     [(_, _, exc_info)] = visitor.server.starts
     assert exc_info[0] is LookupError
@@ -582,6 +583,95 @@ def test_exc_info_after_the_headers_left_is_raised_again_by_the_server(store, va
     with pytest.raises(LookupError, match="late"):
         visitor.get()
     assert len(seen) == 1
+
+
+class ServerGoneError(Exception):
+    """What a server raises out of its start_response."""
+
+
+@pytest.mark.parametrize("work", [nothing, read, count])
+def test_a_start_response_that_raises_ends_the_request(work, store):
+    environ = Request.blank("/").environ
+
+    def gone(*_):
+        raise ServerGoneError
+
+    with pytest.raises(ServerGoneError):
+        SessionMiddleware(list_(work), store)(environ, gone)
+    registry = get_registry(environ)
+    assert registry.sealed
+    assert environ not in vars(registry).values()
+
+
+# When it is over
+
+
+@pytest.mark.parametrize("work", [nothing, read, count])
+@pytest.mark.parametrize("style_name", ["list_", "generator_function", "iterator", "write", "file"])
+def test_when_it_is_over_sessions_are_read_and_not_changed(work, style_name, store, plain):
+    visitor = seeded(plain, STYLES[style_name](work), store)
+    visitor.get()
+    registry = get_registry(visitor.server.environ)
+    session = registry["session"]
+    assert session["n"] >= 1
+    with pytest.raises(SessionSealedError):
+        session["n"] = 7
+
+
+@pytest.mark.parametrize("work", [nothing, read, count])
+@pytest.mark.parametrize("style_name", ["list_", "generator_function", "iterator"])
+def test_an_inner_middleware_gives_its_place_back(work, style_name, store, memory_store, plain):
+    """What stands between two middlewares has the sessions of the outer one, once the inner one is done."""
+
+    def between(environ, start_response):
+        outer = get_registry(environ)
+        body = SessionMiddleware(STYLES[style_name](work), store)(environ, start_response)
+        chunks = list(body)
+        getattr(body, "close", list)()
+        assert get_registry(environ) is outer
+        get_session(environ, "outer")["n"] = 1
+        return chunks
+
+    assert "outer" in plain(between, {"outer": memory_store}).get().cookies
+
+
+@pytest.mark.parametrize("work", [nothing, read, count])
+def test_it_keeps_its_place_when_the_headers_of_the_outer_one_have_left(work, store, memory_store, plain):
+    """Else what it holds could not be read any more."""
+    found = []
+
+    def between(environ, start_response):
+        def respond(*args):
+            write = start_response(*args)
+            write(b"x")
+            return write
+
+        SessionMiddleware(list_(work), store)(environ, respond)
+        found.append(get_session(environ, "session")["n"])
+        return []
+
+    visitor = plain(between, {"outer": memory_store})
+    visitor.jar["session"] = seeded(plain, list_(nothing), store).jar["session"]
+    visitor.get()
+    assert found == [2 if work is count else 1]
+
+
+@pytest.mark.parametrize("work", [nothing, read, count])
+@pytest.mark.parametrize("exc_info", [(), ((LookupError, LookupError(), None),)], ids=["plain", "exc_info"])
+def test_nothing_starts_once_it_is_over(work, exc_info, store, plain):
+    kept = []
+
+    def app(environ, start_response):
+        kept.extend([start_response, start_response("200 OK", headers())])
+        work(environ)
+        return [b"x"]
+
+    plain(app, store).get()
+    start, write = kept
+    with pytest.raises(AssertionError):
+        start("500 Oops", headers(), *exc_info)
+    with pytest.raises(AssertionError):
+        write(b"x")
 
 
 # What the server gets
