@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import NoReturn
 
 from sessions_wsgi._takeover import end_elsewhere, prepares
 from sessions_wsgi.cookies import require_text, set_cookie
@@ -51,6 +52,19 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies,
         if each[0].notes:
             report_notes(each[0], on_event)
     return cookies, failures
+
+
+def raise_failures(failures: Failures) -> NoReturn:
+    """Raise what went wrong, several as an `ExceptionGroup`.
+
+    The list is emptied: it stands in frames that the tracebacks hold, which would never be freed.
+    """
+    error = failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
+    failures.clear()
+    try:
+        raise error
+    finally:
+        del error
 
 
 def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:

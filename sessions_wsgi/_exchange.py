@@ -184,8 +184,9 @@ class Exchange(Registry):
         return respond(status, headers, *([] if exc_info is None else [exc_info]))
 
     def release(self) -> None:
-        """Also let go of the server: its task may hold the environ, which holds this."""
+        """Also let go of the server, whose task may hold the environ, which holds this, and of tracebacks."""
         self._respond = self._write = _over
+        self._exc_info = self.failure = None
         Registry.release(self)
 
     def end(self, *, raised: bool) -> None:

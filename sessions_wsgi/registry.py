@@ -9,7 +9,7 @@ from typing import Any, cast
 from weakref import ref
 
 from sessions_wsgi import _advice, _headers
-from sessions_wsgi._commit import Opened, abandon, close, commit, report_notes
+from sessions_wsgi._commit import Opened, abandon, close, commit, raise_failures, report_notes
 from sessions_wsgi._takeover import kept_or_new, spare
 from sessions_wsgi._where import environ_of
 from sessions_wsgi.cookies import find_cookies, find_others
@@ -201,9 +201,7 @@ class Registry:
                     self._replaced = (*self._replaced, cookies[cookie])
                 cookies[cookie] = value
         if failures:
-            raise (
-                failures[0] if len(failures) == 1 else ExceptionGroup("sessions could not be saved", failures)
-            )
+            raise_failures(failures)
 
     def headers(self, headers: _headers.Headers, cache_control: str | None = "no-store") -> _headers.Headers:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
