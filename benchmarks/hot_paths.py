@@ -25,14 +25,17 @@ def main(words: list[str]) -> None:
         cells = request_cells(peers, ["small"])
         chosen = {name_of(case, "small"): cells[name_of(case, "small")] for case in CASES}
         figures = Figures(chosen, measured(chosen, EFFORT))
-    print(f"{'µs per request, 10th percentile':34}" + "".join(f"{case:>12}" for case in CASES))
+    print("µs per request over the bare application: the 10th percentile, the median")
+    print(" " * 24 + "".join(f"{case:>16}" for case in CASES))
     for peer in peers:
-        print(f"{peer.name:34}" + "".join(_shown(figures, case, peer.name) for case in CASES))
+        print(f"{peer.name:24}" + "".join(_shown(figures, case, peer.name) for case in CASES))
 
 
 def _shown(figures: Figures, case: str, name: str) -> str:
     cell = name_of(case, "small")
-    return f"{figures.quiet(cell, name):12.2f}" if figures.has(cell, name) else " " * 12
+    if not figures.has(cell, name):
+        return " " * 16
+    return f"{figures.quiet(cell, name):8.2f}{figures.median(cell, name):8.2f}"
 
 
 if __name__ == "__main__":

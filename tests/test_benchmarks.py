@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
-PACKAGES = {"harness", "peers", "report", "load", "growth", "simulation", "run", "instructions"}
+PACKAGES = {"harness", "peers", "report", "load", "growth", "simulation", "run", "instructions", "hot_paths"}
 
 
 @pytest.fixture
@@ -98,6 +98,19 @@ def figures(imported: None, **spent: list[float]) -> object:
 def test_the_bare_application_is_subtracted_round_by_round(imported: None) -> None:
     found = figures(imported, bare=[1000.0, 3000.0], ours=[2000.0, 4000.0])
     assert found.median("cell", "ours") == 1.0
+
+
+def test_a_first_look_tells_what_each_case_costs(
+    imported: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import hot_paths
+    from harness.rounds import ONCE
+
+    monkeypatch.setattr(hot_paths, "EFFORT", ONCE)
+    hot_paths.main(["signed"])
+    rows = [line.rsplit(maxsplit=2 * 3) for line in capsys.readouterr().out.splitlines()]
+    [ours] = [row for row in rows if row[0] == "signed cookie"]
+    assert all(float(figure) for figure in ours[1:])
 
 
 def test_ratios_within_rounds_are_free_of_drift(imported: None) -> None:
