@@ -95,13 +95,8 @@ class Exchange(Registry):
         status, headers = self._status, self._headers
         assert status is not None
         if self.opened or self.failure is not None or status >= "5":
-            if status >= "5":
-                self._save_failed()
-            else:
-                self._tried = True
-                self.commit()
+            headers = self._saved(status, headers)
             self.seal(last=last)
-            headers = self.headers(headers, self._settings.cache_control)
         self.committed, self._status, self.phase = True, None, _LATE
         if self._exc_info is None:
             self._write = self._respond(status, headers)
@@ -110,6 +105,15 @@ class Exchange(Registry):
             self._write = self._respond(status, headers, exc_info)
         if last:
             self.release()
+
+    def _saved(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Save the sessions; these headers with what they add."""
+        if status < "5":
+            self._tried = True
+            self.commit()
+        else:
+            self._save_failed()
+        return self.headers(headers, self._settings.cache_control)
 
     def _save_failed(self) -> None:
         """The application answered 500 or higher."""
@@ -125,30 +129,30 @@ class Exchange(Registry):
 
     def returned(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """The application returned: commit if it has called `start_response`, wrap the body if need be."""
-        kind = type(body)
-        whole, status = kind is list or kind is tuple, self._status
-        untouched = not self.opened and self.failure is None
-        if untouched and whole and status is not None and self._exc_info is None:
-            # Most requests of most sites: as `send` and `release`, without two calls, a fifth of the time.
+        kind, status = type(body), self._status
+        whole = kind is list or kind is tuple
+        if whole and status is not None and self._exc_info is None:
+            # Nearly every response: as `send` and `release`, without their calls.
+            headers = self._headers
+            if self.opened or self.failure is not None:
+                headers = self._saved(status, headers)
+                for session, _, _ in self.opened.values():
+                    session.seal = _SEALED
+                self.failure = None  # its traceback holds this
             self.committed, self.phase = True, _SEALED
-            try:
-                self._respond(status, self._headers)
-            finally:
-                self._respond, environ, parent = _over, self.environ, self.parent
-                self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}
-                if parent is not None and parent.phase is _OPEN:
-                    environ[ENVIRON_KEY] = parent
+            self._respond(status, headers)
+            self._respond, environ, parent = _over, self.environ, self.parent
+            self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}
+            if parent is not None and parent.phase is _OPEN:
+                environ[ENVIRON_KEY] = parent
             return body
         written, passes = self.committed, whole or _passes_through(body, self.environ)
         if status is not None:
             try:
                 self.send(last=passes)
-            except BaseException as error:
+            except BaseException:
                 _close(body)
-                answer = self.failed(error)
-                if answer is None:
-                    raise
-                return answer
+                raise
         if passes and written:  # no close() of ours will follow
             self.close()
             self.release()

@@ -70,13 +70,12 @@ class SessionMiddleware:
             parent = parent.parent
         exchange = environ[ENVIRON_KEY] = Exchange(self._settings, environ, start_response, parent)
         try:
-            body = self._app(environ, exchange.start_response)
+            return exchange.returned(self._app(environ, exchange.start_response))
         except BaseException as error:
             answer = exchange.failed(error)
             if answer is None:
                 raise
             return answer
-        return exchange.returned(body)
 
 
 def _is_header_text(value: object) -> bool:

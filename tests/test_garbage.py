@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -160,3 +161,25 @@ def both(app: Any) -> Any:
         return app(environ, start_response)  # type: ignore[no-any-return]
 
     return application
+
+
+class SomethingError(Exception):
+    """That can be followed by a weak reference."""
+
+
+def test_an_exception_is_let_go_when_the_headers_leave() -> None:
+    """Not at the end of a stream that may last for hours."""
+    followed: list[weakref.ref[SomethingError]] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            raise SomethingError
+        except SomethingError as error:
+            followed.append(weakref.ref(error))
+            start_response("404 Not Found", [], sys.exc_info())
+        yield b"a"
+        yield b"b"
+
+    body = iter(SessionMiddleware(app, CookieStore(KEY))({}, lambda *_: list))
+    assert next(body) == b"a"
+    assert followed[0]() is None
