@@ -180,11 +180,11 @@ def dumps(session: Session, serializer: Serializer, seen_ms: int) -> bytes:
 
     :raises SerializeError: a value cannot be kept as it is; `path` begins with ``session`` or ``flashes``.
     """
-    head = [FORMAT, session.created_ms, seen_ms]
+    created_ms, values, extras = session.created_ms, session.stored_values, session.extras
     try:
         if type(serializer) is CBORSerializer:
-            return serializer.dumps_envelope(head, session.stored_values, session.extras)
-        return serializer.dumps([*head, session.stored_values, session.extras])
+            return serializer.dumps_envelope(created_ms, seen_ms, values, extras)
+        return serializer.dumps([FORMAT, created_ms, seen_ms, values, extras])
     except SerializeError as error:
         raise _in_words(error) from error.__cause__
 

@@ -231,6 +231,27 @@ def test_dumps_leaves_the_value_as_it_was(value: Any) -> None:
     assert exact(value) == before
 
 
+TIMES = [-1, 0, 2**32 - 1, 2**32, 1795968292061, 2**64 - 1, 2**64, 1.5e12]
+#: With some that has no encoding.
+ANY_TEXT = st.one_of(TEXT, st.just("\ud800"))
+
+
+@given(
+    st.dictionaries(ANY_TEXT, st.one_of(ANY_TEXT, VALUES), max_size=4),
+    st.dictionaries(ANY_TEXT, st.one_of(ORDINARY, ANY_TEXT, VALUES), max_size=3),
+)
+def test_an_envelope_is_encoded_as_the_list_it_is(values: dict[Any, Any], extras: dict[Any, Any]) -> None:
+    def told(encode: Any) -> Any:
+        try:
+            return encode()
+        except SerializeError as error:
+            return str(error)
+
+    for created, seen in itertools.product(TIMES, TIMES):
+        fast = told(lambda: CBOR.dumps_envelope(created, seen, values, extras))  # noqa: B023
+        assert fast == told(lambda: CBOR.dumps([1, created, seen, values, extras]))  # noqa: B023
+
+
 @given(JSON_VALUES)
 def test_json_values_come_back_exactly_in_both_serializers(value: Any) -> None:
     for serializer in (JSON, PLAIN):
