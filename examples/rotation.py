@@ -1,7 +1,8 @@
-"""Rotation: nobody is signed out. Run it: SESSION_KEYS="new old" python examples/rotation.py 8000
+"""Rotation: nobody is signed out. Run it: python examples/rotation.py 8000
 
-The newest key seals. The older ones still open, and what they open is sealed anew in the same response. So:
-put a new key in front, wait as long as sessions live, take the old one away.
+With ``SESSION_KEYS="$NEW $OLD"`` the newest key, the first, seals. The older ones still open, and what they
+open is sealed anew in the same response. So: put a new key in front, wait as long as sessions live, take the
+old one away.
 """
 
 from __future__ import annotations

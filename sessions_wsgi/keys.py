@@ -193,7 +193,8 @@ def _flattened(keys: object) -> Iterator[Key]:
         yield keys
     elif isinstance(keys, str):
         _refuse_no_keys(keys)
-        yield from map(_key, keys.split())
+        parts = keys.split()
+        yield from (_key(part, len(parts)) for part in parts)
     elif isinstance(keys, bytes | bytearray):
         yield _key(bytes(keys))
     elif isinstance(keys, Sequence | KeyRing):
@@ -217,12 +218,15 @@ def _refuse_no_keys(text: str) -> None:
         raise ConfigError("'keys' holds the keys themselves, not a file's path: read the file", "keys")
 
 
-def _key(secret: str | bytes) -> Key:
-    """A key of what was given as `keys`, which its error names."""
+def _key(secret: str | bytes, among: int = 1) -> Key:
+    """A key of what was given as `keys`, which its error names; `among` so many in one text."""
     try:
         return Key(secret)
     except ConfigError as error:
-        raise ConfigError(str(error).replace("'secret'", "each of 'keys'", 1), "keys") from None
+        told = str(error).replace("'secret'", "each of 'keys'", 1)
+        if among > 1:
+            told += f" (blanks separate keys: here are {among})"
+        raise ConfigError(told, "keys") from None
 
 
 def _not_a_key(value: object) -> ConfigError:

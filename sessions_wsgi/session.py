@@ -242,8 +242,11 @@ class Session(Stored, MutableMapping[Any, Any]):
 
     # Saving
 
-    def save(self, response: Any) -> None:
-        """Save now, onto this WebOb response. Behind `SessionMiddleware` nobody needs to."""
+    def save(self, response: Any = None) -> None:
+        """Save now, onto this WebOb response. Behind `SessionMiddleware` nobody needs to.
+
+        :raises SessionsError: it could not be saved; `UsageError` without a response, or a request.
+        """
         registry = None if self.saver is None else self.saver()
         if registry is None:
             raise UsageError(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from browsing import Browser
-from demo.__main__ import main
+from demo.__main__ import greet, main, parser
 from demo.app import make_app
 from demo.server import listening
 from demo.stores import KINDS
@@ -321,6 +321,19 @@ def test_a_wrong_argument_is_refused(arguments: list[str], capsys: pytest.Captur
         main(arguments)
     assert ended.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_its_greeting_can_be_copied(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into another shell, where no command of an environment is found."""
+    monkeypatch.delenv("SESSION_KEYS", raising=False)
+    greet(parser().parse_args(["--host", "::1"]), 8080)
+    out = capsys.readouterr().out
+    assert "http://[::1]:8080 " in out
+    command = re.findall(r'export SESSION_KEYS="\$\((.*)\)"', out)[0]
+    made = subprocess.run(["sh", "-c", f"PATH= {command}"], capture_output=True, text=True, check=True)
+    assert Key(made.stdout.strip())
 
 
 def test_it_listens_on_one_port_of_every_address() -> None:

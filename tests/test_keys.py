@@ -82,6 +82,11 @@ def test_keys_are_separated_by_blanks_only(between: str) -> None:
     assert NEW not in str(caught.value)
 
 
+def test_a_key_with_blanks_is_told_to_be_several() -> None:
+    with pytest.raises(ConfigError, match=r"\(got 7\).*\(blanks separate keys: here are 6\)$"):
+        KeyRing("correct horse battery staple no key")
+
+
 def test_a_comma_inside_a_key_is_a_letter() -> None:
     assert secrets_of("pass,phrase;of-M4ny-L3tters+And-More") == [b"pass,phrase;of-M4ny-L3tters+And-More"]
 

@@ -272,6 +272,13 @@ def test_a_session_that_was_made_by_hand_cannot_be_saved():
         Session("session", options=CookieOptions()).save(Response())
 
 
+def test_save_without_a_response_tells_who_saves(store):
+    """As people write who come from Beaker."""
+    session = store.get(Request.blank("/"), "session")
+    with pytest.raises(UsageError, match="behind SessionMiddleware sessions are saved by themselves"):
+        session.save()
+
+
 def test_saving_one_session_leaves_the_others(store):
     request, response = Request.blank("/"), Response()
     one, two = store.get(request, "one"), store.get(request, "two")

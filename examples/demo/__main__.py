@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -17,7 +18,7 @@ from demo.stores import KINDS, kinds_for
 from sessions_wsgi import ConfigError, Key, KeyRing
 
 ANOTHER = "choose another one with --port 8081 (behind tox: -- --port 8081)"
-ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,11 +78,13 @@ def interrupt(*_: object) -> None:
 
 def greet(args: Namespace, port: int) -> None:
     """Tell where the site is and where its sessions are."""
-    print(f"The demo is at http://{args.host}:{port} (Ctrl-C ends it)")
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"The demo is at http://{host}:{port} (Ctrl-C ends it)")
     for name, kind in kinds_for(args.store).items():
         print(f"  session {name!r}: {kind.title.lower()}, {kind.sealed}")
     if not os.environ.get("SESSION_KEYS"):
-        print('  keys: made for this run; to keep sessions: export SESSION_KEYS="$(sessions-wsgi keygen)"')
+        command = f"{shlex.quote(sys.executable)} -m sessions_wsgi keygen"
+        print(f'  keys: made for this run; so that cookies outlive it: export SESSION_KEYS="$({command})"')
     sys.stdout.flush()
 
 

@@ -40,7 +40,7 @@ def sign_in(request: Request) -> Response:
 
 
 def sign_out(request: Request) -> Response:
-    """End the visitor's session on both sides; the message goes into a fresh one."""
+    """End the visitor's session; the message goes into a fresh one."""
     session = visitor(request)
     session.destroy()
     session.flash("You are signed out.", "info")
@@ -74,7 +74,7 @@ def empty(request: Request) -> Response:
 
 def tamper(request: Request) -> Response:
     """Do what an attacker would: change one character in the visitor's cookie."""
-    response, text = back(), cookies_of(request).get("visitor", "")
+    response, text = back("/#cookie-visitor"), cookies_of(request).get("visitor", "")
     place = len(text) // 3
     forged = text[:place] + ("A" if text[place : place + 1] != "A" else "B") + text[place + 1 :]
     response.set_cookie("visitor", forged, httponly=True, samesite="Lax")
@@ -94,9 +94,9 @@ def field(request: Request, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def back() -> Response:
+def back(location: str = "/") -> Response:
     """Send the visitor to the page by GET, so that loading it again repeats nothing."""
-    return HTTPSeeOther(location="/")
+    return HTTPSeeOther(location=location)
 
 
 ACTIONS: Mapping[str, Callable[[Request], Response]] = {

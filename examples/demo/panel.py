@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from demo.held import Facts
@@ -32,6 +32,15 @@ HOLDING = """<h4>The cookie</h4>
 <dl>$reading</dl>"""
 
 NOT_HELD = """<p class="quiet">No cookie: a session with nothing in it is neither stored nor sent.</p>"""
+
+#: What `session.rejected` may mean here. Each run of the demo has keys of its own, unless told otherwise.
+CHANGED = "Somebody changed it, or another demo or run made it: cookies do not tell ports apart. "
+HINTS: Mapping[str, str] = {
+    "malformed": CHANGED,
+    "forged": CHANGED,
+    "unknown_key": CHANGED,
+    "expired": "Its time was over, or it had been ended. ",
+}
 
 VERDICT = """<p class="verdict $kind">$text</p>"""
 CHIP = "<code>$text</code> "
@@ -74,7 +83,8 @@ def holding(held: Facts, text: str) -> Markup:
 def verdict(held: Facts) -> Markup:
     """What became of the cookie in this request."""
     if held.arrival.rejected:
-        text = f"The cookie that came was rejected: {held.arrival.rejected}. {successor(held)}"
+        reason = held.arrival.rejected
+        text = f"The cookie that came was rejected: {reason}. {HINTS.get(reason, '')}{successor(held)}"
         return fill(VERDICT, kind="bad", text=text)
     if held.sent:
         return fill(VERDICT, kind="sent", text="Sent with this page.")
@@ -99,6 +109,7 @@ def reading(held: Facts) -> dict[str, str]:
         "created": moment(session.created),
         "last_seen": moment(session.last_seen),
         "max_age": span(session.max_age) if session.max_age else "None: until the browser closes",
+        **({"csrf_token()": "made from a secret that is in there, too"} if "csrf" in session.extras else {}),
         **({"handle": f"{session.handle[:16]}…"} if session.handle else {}),
     }
 

@@ -28,13 +28,15 @@ KINDS: Mapping[str, Kind] = {
     "cookie": Kind(
         "Cookie",
         "signed",
-        "The whole session is in the cookie. Anybody can read it, nobody can change it.",
+        "The whole session is in the cookie. Anybody can read it, nobody can change it. "
+        "Signing out asks the browser to forget it: a copy would still count.",
         lambda keys, _: CookieStore(keys, options=OPTIONS),
     ),
     "encrypted": Kind(
         "Cookie",
         "encrypted",
-        "The whole session is in the cookie. Only the server can read or change it.",
+        "The whole session is in the cookie. Only the server can read or change it. "
+        "Signing out asks the browser to forget it: a copy would still count.",
         lambda keys, _: CookieStore(keys, encrypt=True, options=OPTIONS),
     ),
     "file": Kind(

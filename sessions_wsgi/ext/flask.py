@@ -80,6 +80,8 @@ class SessionInterface(_FlaskInterface):
 
         :raises SessionsError: it could not be saved.
         """
+        if session is None:  # `open_session` raised, and Flask makes a page of that
+            return
         accessed = session.accessed
         if accessed:
             response.vary.add("Cookie")
@@ -185,6 +187,8 @@ def _cookie_store(secrets: tuple[str | bytes, ...], lifetime: timedelta) -> Cook
 
 @lru_cache(maxsize=32)
 def _key(secret: str | bytes) -> Key:
+    if not isinstance(secret, str | bytes):
+        raise ConfigError(f"'SECRET_KEY' must be str or bytes (got {type(secret).__name__})", "SECRET_KEY")
     try:
         return Key(secret)
     except ConfigError as error:

@@ -24,7 +24,8 @@ class Accept:
 
     def __init__(self, entries: Accepted, options: CookieOptions, clock: Callable[[], float]) -> None:
         if isinstance(entries, str | bytes) or not isinstance(entries, Sequence):
-            raise ConfigError("'accept' must be a list of importers and stores", "accept")
+            rule = f"must be a list, also of one (got {type(entries).__name__})"
+            raise ConfigError(f"'accept' {rule}", "accept")
         for entry in entries:
             if isinstance(entry, type) or not any(
                 callable(getattr(entry, verb, None)) for verb in ("read", "open")

@@ -775,6 +775,17 @@ def test_fallbacks_that_are_one_text_are_refused(fallbacks: Any) -> None:
     assert OTHER_KEY not in str(caught.value)
 
 
+def test_a_secret_key_that_is_no_text_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(SessionInterface())
+    app.config["SECRET_KEY"] = 42
+    with pytest.raises(ConfigError, match=r"'SECRET_KEY' must be str or bytes \(got int\)"):
+        stored(app, value=1)
+    app.testing = False
+    assert app.test_client().get("/").status_code == 500
+    kinds = [record.exc_info[0] for record in caplog.records if record.exc_info]
+    assert kinds == [ConfigError]  # with no other error on top
+
+
 def test_a_lifetime_that_is_over_at_once_is_refused() -> None:
     with pytest.raises(ConfigError, match="'PERMANENT_SESSION_LIFETIME' must be positive"):
         stored(make_app(SessionInterface(), PERMANENT_SESSION_LIFETIME=0), value=1)
