@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sessions_wsgi._nested import give_back
 from sessions_wsgi._told import told
 from sessions_wsgi.errors import BackendError, OnEvent, logger
 from sessions_wsgi.protocols import Store
@@ -145,6 +146,7 @@ class Exchange(Registry):
             self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}
             if parent is not None and parent.phase is _OPEN:
                 environ[ENVIRON_KEY] = parent
+                give_back(self)
             return body
         written, passes = self.committed, whole or _passes_through(body, self.environ)
         if status is not None:

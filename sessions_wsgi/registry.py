@@ -9,7 +9,8 @@ from typing import Any, cast
 from weakref import ref
 
 from sessions_wsgi import _advice, _headers
-from sessions_wsgi._commit import Opened, abandon, close, commit, raise_failures, report_notes
+from sessions_wsgi._commit import Cookies, Opened, abandon, close, commit, raise_failures, report_notes
+from sessions_wsgi._nested import give_back, held_outside, own_cookies
 from sessions_wsgi._takeover import kept_or_new, spare
 from sessions_wsgi._where import environ_of
 from sessions_wsgi.cookies import find_cookies, find_others
@@ -33,7 +34,7 @@ class Registry:
     """
 
     # How every registry begins; most never hold more.
-    _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
+    cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
     _replaced: tuple[str, ...] = ()  # those that were made here before, by explicit saves
     _request: Any = None
     _abandoned = False
@@ -92,6 +93,9 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
+        if self.parent is not None and (held := held_outside(self, store, name)) is not None:
+            self.opened[name] = held
+            return held[0]
         cookie, header = store.options.cookie_name(name), self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
         others = getattr(store, "other_cookies", None)
@@ -104,7 +108,7 @@ class Registry:
             self.failure = error
             raise
         if elsewhere or session.old_cookie is not None:
-            spare(self._own_cookies(), session, elsewhere or {})
+            spare(own_cookies(self), session, elsewhere or {})
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
@@ -120,10 +124,6 @@ class Registry:
         if session.notes:
             report_notes(session, self._on_event)
         return session
-
-    def _own_cookies(self) -> set[str]:
-        outer = self.parent._own_cookies() if self.parent is not None else ()
-        return {*outer, *(store.options.cookie_name(name) for name, store in self._stores.items())}
 
     def _kept_or_new(self, session: Session, store: Store) -> Session:
         """What was taken over, if the store can keep it; Flask's adapter stores it otherwise."""
@@ -193,21 +193,25 @@ class Registry:
     def _commit(self, opened: Iterable[Opened]) -> None:
         made, failures = commit(opened, self._on_event)
         if made:
-            cookies = self._cookies
-            if cookies is None:
-                cookies = self._cookies = {}
-            for cookie, value in made:
-                if cookie in cookies:
-                    self._replaced = (*self._replaced, cookies[cookie])
-                cookies[cookie] = value
+            self.keep(made)
         if failures:
             raise_failures(failures)
+
+    def keep(self, made: Cookies) -> None:
+        """Send these cookies, each in place of an earlier one of its name."""
+        cookies = self.cookies
+        if cookies is None:
+            cookies = self.cookies = {}
+        for cookie, value in made:
+            if cookie in cookies:
+                self._replaced = (*self._replaced, cookies[cookie])
+            cookies[cookie] = value
 
     def headers(self, headers: _headers.Headers, cache_control: str | None = "no-store") -> _headers.Headers:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
         if not self.opened:
             return headers
-        plain, cookies = _headers.are_plain(headers), self._cookies  # as nearly every response is
+        plain, cookies = _headers.are_plain(headers), self.cookies  # as nearly every response is
         if not cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
         if self.environ.get("wsgi.url_scheme") == "http" and any(
@@ -249,6 +253,7 @@ class Registry:
         self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}  # sessions may still be read
         if self.parent is not None and self.parent.phase is _OPEN:
             environ[ENVIRON_KEY] = self.parent
+            give_back(self)
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened
@@ -259,7 +264,7 @@ class Registry:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
         self._abandoned = True
         gone = {cookie for session, _, cookie in self.opened.values() if session.destroyed}
-        self._cookies = {name: value for name, value in (self._cookies or {}).items() if name not in gone}
+        self.cookies = {name: value for name, value in (self.cookies or {}).items() if name not in gone}
         abandon(self.opened.values(), self._on_event)
 
     def close(self) -> None:

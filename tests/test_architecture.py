@@ -32,7 +32,7 @@ LAYERS = [
     },
     {"_custom", "_cbor_leaves", "_cbor", "serializers", "_stored", "session"},
     {"codecs", "envelope"},
-    {"protocols", "_takeover", "_commit", "registry"},
+    {"protocols", "_takeover", "_commit", "_nested", "registry"},
     {"stores"},
     {"importers", "_texts", "_given", "config", "_exchange", "middleware"},
     {"_dictlike", "ext", "compat", "paste", "cli", "_contract", "_client", "testing"},

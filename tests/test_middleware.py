@@ -1954,6 +1954,124 @@ def test_an_application_entered_once_more_still_finds_the_sessions_around_it(nes
     assert sorted(reply.cookies) == ["inner", "outer"]
 
 
+# One session of one store, asked for inside a middleware and around it
+
+
+def put(name: str) -> Work:
+    def work(environ: dict[str, Any]) -> None:
+        get_session(environ)[name] = [1]
+
+    return work
+
+
+def log_out(environ: dict[str, Any]) -> None:
+    get_session(environ).destroy()
+
+
+def by_hand(store: Any, app: Any, before: Work, after: Work) -> Any:
+    """The middleware, and around it code that uses its store without one."""
+    wrapped = SessionMiddleware(app, store)
+
+    def outer(environ, start_response):
+        request = Request(environ)
+        store.get(request, "session")
+        before(environ)
+        response = request.get_response(wrapped)
+        after(environ)
+        get_registry(environ).save(response)
+        return response(environ, start_response)
+
+    return outer
+
+
+def by_middleware(store: Any, app: Any, before: Work, after: Work) -> Any:
+    """Two middlewares of the same store, and code between them."""
+
+    def between(environ, start_response):
+        before(environ)
+        body = SessionMiddleware(app, store)(environ, start_response)
+        after(environ)
+        return body
+
+    return SessionMiddleware(between, store)
+
+
+def by_three(store: Any, app: Any, before: Work, after: Work) -> Any:
+    """The same with a middleware between them that knows nothing of this session."""
+    return by_middleware(store, SessionMiddleware(app, {"third": store}), before, after)
+
+
+around = pytest.mark.parametrize("around", [by_hand, by_middleware, by_three])
+
+
+@around
+@pytest.mark.parametrize("inside", ["a", None])
+@pytest.mark.parametrize("before", ["b", None])
+@pytest.mark.parametrize("after", ["c", None])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_written_inside_and_around_is_one_session(
+    around, inside, before, after, first, store, visit, caplog
+):
+    works = [nothing if name is None else put(name) for name in (inside, before, after)]
+    visitor = visit(SessionMiddleware(list_(nothing if first else put("old")), store))
+    visitor.get()
+    visitor.app = around(store, list_(works[0]), *works[1:])
+    reply = visitor.get()
+    expected = {name for name in ("old" if not first else None, inside, before, after) if name}
+    visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
+    assert set(stored(visitor)) == expected
+    assert len(reply.all("set-cookie")) <= 1
+    assert caplog.records == []
+
+
+@around
+@pytest.mark.parametrize("after", [True, False])
+def test_a_log_out_inside_holds_outside(around, after, store, visit):
+    visitor = visit(SessionMiddleware(list_(put("old")), store))
+    visitor.get()
+    works = (nothing, put("hits")) if after else (put("hits"), nothing)
+    visitor.app = around(store, list_(log_out), *works)
+    reply = visitor.get()
+    assert len(reply.all("set-cookie")) == 1
+    visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
+    assert stored(visitor) == ({"hits": [1]} if after else {})
+
+
+@around
+def test_another_answer_than_that_of_the_inner_one_has_its_cookies(around, store, visit):
+    def discarding(environ, start_response):
+        SessionMiddleware(list_(put("inside")), store)(environ, lambda *_: lambda data: None)
+        start_response("404 Not Found", headers())
+        return [b"another page"]
+
+    def outer(environ, start_response):
+        if around is by_hand:
+            response = Response()
+            store.get(Request(environ), "session")
+            discarding(environ, lambda *_: None)
+            get_registry(environ).save(response)
+            return response(environ, start_response)
+        return SessionMiddleware(discarding, store)(environ, start_response)
+
+    visitor = visit(outer)
+    visitor.get()
+    visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
+    assert stored(visitor) == {"inside": [1]}
+
+
+def test_a_session_of_another_store_is_another_session(make_store, visit):
+    """Of two middlewares the inner one wins a name; what it saves is not the outer one's."""
+    one, other = make_store("memory"), make_store("memory")
+
+    def between(environ, start_response):
+        get_session(environ)["outer"] = 1
+        body = SessionMiddleware(list_(put("inner")), other)(environ, start_response)
+        assert set(get_session(environ)) == {"outer"}
+        return body
+
+    visit(SessionMiddleware(between, one)).get()
+
+
 def test_a_session_is_found_through_a_copy_of_environ(store, validated):
     visitor = validated(with_pages(list_(lambda e: count(dict(e)))), store)
     visitor.get()
