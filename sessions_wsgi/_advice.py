@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.errors import logger
 
 
-def about_plain_http(environ: dict[str, Any]) -> None:
+def about_plain_http(environ: dict[str, Any], options: Iterable[CookieOptions]) -> None:
     """Warn of a Secure cookie on plain http, which no browser takes; localhost is the exception."""
-    if environ.get("wsgi.url_scheme") == "http" and not _is_local(_host(environ)):
+    if any(each.secure for each in options) and not _is_local(_host(environ)):
         _plain_http()
 
 

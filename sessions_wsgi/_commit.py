@@ -40,6 +40,8 @@ def commit(opened: Iterable[Opened], on_event: OnEvent | None) -> tuple[Cookies,
         else:
             if finish is not None:
                 planned.append((each, finish))
+            elif session.destroyed and session.elsewhere:
+                planned.append((each, _nothing))
     cookies: Cookies = []
     for each, finish in () if failures else planned:
         try:
@@ -67,10 +69,16 @@ def raise_failures(failures: Failures) -> NoReturn:
         del error
 
 
+def _nothing() -> None:
+    """The second half of a commit that ends something elsewhere only."""
+
+
 def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:
     session, store, cookie = opened
-    signs_in = session.renewed == "login"
+    signs_in, ended = session.renewed == "login", session.destroyed
     text = finish()
+    if ended:  # what was written afterwards is another session
+        end_source(session, store)
     if text is None:
         return
     if text and session.adopted is not None:
@@ -82,7 +90,7 @@ def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:
     now = 0 if age is None else session.now()
     cookies.append((cookie, set_cookie(cookie, text, session.options, age, now)))
     if session.adopted is not None or session.old_cookie is not None:
-        cookies.extend(_retired(session, store))
+        cookies.extend(_retired(session))
 
 
 def _lost(session: Session, store: Store) -> None:
@@ -95,10 +103,8 @@ def _lost(session: Session, store: Store) -> None:
     session.note("gone")
 
 
-def _retired(session: Session, store: Store) -> Iterator[tuple[str, str]]:
+def _retired(session: Session) -> Iterator[tuple[str, str]]:
     """What a session that was taken over leaves behind is removed, now that it is saved."""
-    if session.is_new:  # destroyed; else it was done already
-        end_source(session, store)
     if session.old_cookie is not None:
         name, options = session.old_cookie
         yield name, set_cookie(name, "", options, None, 0)

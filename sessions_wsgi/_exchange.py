@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sessions_wsgi._commit import Opened
+from sessions_wsgi._headers import may_be_shared
 from sessions_wsgi._nested import give_back
 from sessions_wsgi._told import told
 from sessions_wsgi.errors import BackendError, OnEvent, logger
@@ -115,6 +117,12 @@ class Exchange(Registry):
         else:
             self._save_failed()
         return self.headers(headers, self._settings.cache_control)
+
+    def _opened_late(self, opened: Opened) -> None:
+        super()._opened_late(opened)
+        # Where another one was open, the headers tell caches already.
+        if self.phase is _LATE and len(self.opened) == 1 and may_be_shared(self._headers):
+            opened[0].note("uncacheable", "opened when the headers had left, without Vary: Cookie")
 
     def _save_failed(self) -> None:
         """The application answered 500 or higher."""

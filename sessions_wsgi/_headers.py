@@ -95,6 +95,17 @@ def with_private_cache(headers: Headers, default: str | None) -> tuple[Headers, 
     return [*rest, ("Cache-Control", ", ".join([*kept, "private"]))], allowed or "max-age" in directives
 
 
+def may_be_shared(headers: Headers) -> bool:
+    """Whether a cache might give the response to other visitors, for all that these headers say."""
+    told = {"vary": "", "cache-control": ""}
+    for name, value in headers:
+        if name.lower() in told:
+            told[name.lower()] += f", {value.lower()}"
+    fields = {field.strip() for field in told["vary"].split(",")}
+    directives = {match[1] for match in _DIRECTIVE.finditer(told["cache-control"])}
+    return not fields & {"cookie", "*"} and not directives & {"no-store", "private"}
+
+
 def _cookie_name(header: tuple[str, str]) -> str:
     if len(header[0]) != 10 or header[0].lower() != "set-cookie":
         return ""

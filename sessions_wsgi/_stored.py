@@ -149,7 +149,7 @@ class Stored:
         self.notes = (*self.notes, event)
 
     def _write(self) -> None:
-        if self.seal is _SEALED:
+        if self.seal is not _OPEN and (self.seal is _SEALED or self.muted):
             raise SessionSealedError(self.name)
         self.touched = True
 

@@ -161,19 +161,19 @@ def find_cookies(header: str, name: str) -> list[str]:
     """The values of the cookies of exactly this name, at most four, in the order in which they came.
 
     One linear pass. Only space and tab are trimmed, a pair of quotes is taken off, nameless cookies never
-    match. A comma ends a cookie, too: some servers join several Cookie headers by one.
+    match. Only a semicolon ends a cookie: were it a comma as well, whoever gets one into the value of another
+    cookie could plant this one, whatever its prefix promises.
     """
-    # What browsers send needs no regex: once, at the start or after "; ", no comma, quote or blank in it.
+    # What browsers send needs no regex: once, at the start or after "; ", no quote or blank in it.
     # Not `find` nor `endswith`, which take as long as all of this.
     before, equals, text = header.partition(name + "=")
     if not equals and name not in header:
         return []
     if (not before or before[-2:] == "; ") and name not in before and name not in text:
         text = text.partition(";")[0]
-        if not ("," in text or '"' in text or " " in text or "\t" in text):
+        if not ('"' in text or " " in text or "\t" in text):
             return [text]
     found: list[str] = []
-    doubtful: list[str] = []  # what follows a comma may be a part of another cookie's value: last
     end = 0
     for match in _pattern(name).finditer(header):
         start = match.start()
@@ -185,9 +185,7 @@ def find_cookies(header: str, name: str) -> list[str]:
             found.append(_unquoted(match[1]))
             if len(found) == MAX_SAME_NAMED:
                 break
-        elif before == "," and len(doubtful) < MAX_SAME_NAMED:
-            doubtful.append(_unquoted(match[1]))
-    return (found + doubtful)[:MAX_SAME_NAMED]
+    return found
 
 
 def find_others(header: str, names: Iterable[str], texts: list[str]) -> dict[str, list[str]]:
@@ -202,7 +200,7 @@ def find_others(header: str, names: Iterable[str], texts: list[str]) -> dict[str
 def _pattern(name: str) -> re.Pattern[str]:
     # It begins with the name, so that what holds none is skipped at the speed of a search for it. Possessive:
     # a run of blanks is read once, however it ends.
-    return re.compile(rf"{re.escape(name)}[ \t]*+=([^;,]*)")
+    return re.compile(rf"{re.escape(name)}[ \t]*+=([^;]*)")
 
 
 def _unquoted(value: str) -> str:
@@ -232,6 +230,8 @@ def require_text(text: str) -> None:
     """Raise `UsageError` for what is no value of a cookie; a store's author may have made it."""
     if not isinstance(text, str) or not text.isascii() or not text.isprintable() or ";" in text:
         raise UsageError("the text of a cookie must be printable ASCII without ';'")
+    if text != _unquoted(text):
+        raise UsageError("the text of a cookie must not stand in quotes or blanks, which readers take off")
 
 
 @lru_cache(maxsize=64)

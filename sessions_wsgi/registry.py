@@ -112,8 +112,6 @@ class Registry:
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
-        if self.phase is not _OPEN:
-            self._seal(opened)
         if self.environ.get("wsgi.multiprocess") and getattr(store, "single_process", False):
             _advice.about_processes(self.environ)
         # What is told at the level of debugging is not even noted when nobody listens.
@@ -121,6 +119,8 @@ class Registry:
         if session.rejected or not session.quiet:
             kind: EventKind = "rejected" if session.rejected else "created" if session.is_new else "opened"
             session.note(kind, session.rejected)
+        if self.phase is not _OPEN:
+            self._opened_late(opened)
         if session.notes:
             report_notes(session, self._on_event)
         return session
@@ -128,6 +128,10 @@ class Registry:
     def _kept_or_new(self, session: Session, store: Store) -> Session:
         """What was taken over, if the store can keep it; Flask's adapter stores it otherwise."""
         return kept_or_new(session, store)
+
+    def _opened_late(self, opened: Opened) -> None:
+        """It was opened when the headers had left."""
+        self._seal(opened)
 
     def __contains__(self, name: object) -> bool:
         return name in self.opened
@@ -214,10 +218,8 @@ class Registry:
         plain, cookies = _headers.are_plain(headers), self.cookies  # as nearly every response is
         if not cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
-        if self.environ.get("wsgi.url_scheme") == "http" and any(
-            session.options.secure for session, _, _ in self.opened.values()
-        ):
-            _advice.about_plain_http(self.environ)
+        if self.environ.get("wsgi.url_scheme") == "http":
+            _advice.about_plain_http(self.environ, [opened[0].options for opened in self.opened.values()])
         if plain and cache_control:
             headers = [*headers, _VARY]
             for value in cookies.values():
@@ -242,10 +244,7 @@ class Registry:
         """
         self.phase = _SEALED if last else max(self.phase, _LATE)
         for opened in self.opened.values():
-            if last:
-                opened[0].seal = _SEALED
-            else:
-                self._seal(opened)
+            self._seal(opened)
 
     def release(self) -> None:
         """Nothing of this request will follow: let go of the environ, which holds this registry."""
@@ -257,7 +256,8 @@ class Registry:
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened
-        late = self.phase is _LATE and not session.is_new and session.adopted is None
+        # Of what another request renewed nothing can be saved, but a log-out follows it.
+        late = self.phase is _LATE and (session.muted or not session.is_new) and session.adopted is None
         session.seal = _LATE if late and getattr(store, "saves_late", False) else _SEALED
 
     def abandon(self) -> None:

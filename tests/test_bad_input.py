@@ -472,8 +472,6 @@ FINE = {
     "behind its name": "session; session={}",
     "behind a value that is its name": "x=session; session={}",
     "a semicolon behind": "session={};",
-    "several headers that a server joined": "a=b, session={}",
-    "before a header that a server joined": "session={}, a=b",
     "behind bytes that are no text": "x=\xff\x80; session={}",
 }
 
@@ -483,6 +481,14 @@ FINE = {
 def test_a_good_cookie_is_found_wherever_it_stands(kind, header, make_store, look, good_text):
     store = make_store(kind)
     assert look(store, header.format(good_text(store))) == LOADED
+
+
+@every_kind
+@pytest.mark.parametrize("header", ["lang=en,{}={}", "lang=en, {}={}", "lang=en\t{}={}"])
+def test_a_part_of_another_cookie_is_none_of_ours(kind, header, make_store, look, good_text):
+    """A prefix promises that no sibling domain can plant it."""
+    store = make_store(kind, options=CookieOptions(prefix="__Host-"))
+    assert look(store, header.format("__Host-session", good_text(store))) != LOADED
 
 
 # Several cookies of our name

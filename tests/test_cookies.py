@@ -39,7 +39,7 @@ def written(text: str = "value", age: float | None = None, **options: Any) -> di
 def in_plain_words(header: str, name: str) -> list[str]:
     """`find_cookies` as simple as can be."""
     found = []
-    for cookie in re.split("[;,]", header):
+    for cookie in header.split(";"):
         key, sign, value = cookie.partition("=")
         value = value.strip(" \t")
         if len(value) >= 2 and value[0] == value[-1] == '"':
@@ -181,16 +181,17 @@ def test_up_to_four_of_one_name_come_in_their_order(header: str, expected: list[
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("other=b,name=a", ["a"]),
-        ("other=b, name=a", ["a"]),
-        ("name=a, other=b", ["a"]),
-        ("name=a,name=b; name=c", ["a", "c", "b"]),
-        ("one=1; two=2, name=a; three=3", ["a"]),
+        ("other=b,name=a", []),
+        ("other=b, name=a", []),
+        ("name=a, other=b", ["a, other=b"]),
+        ("name=a,name=b; name=c", ["a,name=b", "c"]),
+        ("lang=en,__Host-name=planted", []),
+        ("__Host-name=expired; lang=en,__Host-name=planted", ["expired"]),
     ],
 )
-def test_a_comma_ends_a_cookie(header: str, expected: list[str]) -> None:
-    """Some servers join several Cookie headers by one; what stands behind it may be part of a value: last."""
-    assert find_cookies(header, "name") == expected
+def test_a_comma_is_a_part_of_the_value(header: str, expected: list[str]) -> None:
+    """Else a sibling domain's `lang=en,__Host-name=...` would be a cookie that the prefix keeps out."""
+    assert find_cookies(header, "__Host-name" if "__Host-" in header else "name") == expected
 
 
 def test_attributes_of_the_old_rfc_are_cookies_like_any_other() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sessions_wsgi import CookieStore, MemoryStore, Session
+from sessions_wsgi import CookieOptions, CookieStore, MemoryStore, ServerStore, Session
+from sessions_wsgi.backends import Version
 from sessions_wsgi.backends.memory import MemoryBackend
-from sessions_wsgi.cookies import find_cookies
 from sessions_wsgi.registry import Registry
 from sessions_wsgi.stores._builtin import BuiltinStore
 
@@ -21,10 +21,11 @@ STORES: dict[str, Callable[[], BuiltinStore]] = {
 
 
 class Visit:
-    """One request with a cookie; it answers when it is told to."""
+    """One request with a cookie, of the store or with another prefix; it answers when it is told to."""
 
-    def __init__(self, store: BuiltinStore, text: str) -> None:
-        environ = {"HTTP_COOKIE": f"session={text}"} if text else {}
+    def __init__(self, store: BuiltinStore, text: str, prefix: str | None = None) -> None:
+        cookie = store.options.cookie_name("session") if prefix is None else f"{prefix}session"
+        environ = {"HTTP_COOKIE": f"{cookie}={text}"} if text else {}
         self.registry, self.text = Registry({"session": store}, environ), text
         self.session: Session = self.registry["session"]
 
@@ -32,7 +33,7 @@ class Visit:
         """The cookie that the browser has afterwards."""
         self.registry.commit()
         sent = [value for name, value in self.registry.headers([]) if name == "Set-Cookie"]
-        return find_cookies(sent[0], "session")[0] if sent else self.text
+        return sent[0].partition(";")[0].partition("=")[2] if sent else self.text
 
 
 @pytest.fixture(params=STORES)
@@ -73,6 +74,46 @@ def test_it_follows_a_session_that_was_renewed_before_it_was_opened(store: Built
     assert Visit(store, newer).session.principal is None
 
 
+class Between(MemoryBackend):
+    """Lets somebody else act before a record is created."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act: Callable[[], object] | None = None
+
+    def create(self, key: str, data: bytes, expires: float) -> Version | None:
+        act, self.act = self.act, None
+        if act is not None:
+            act()
+        return super().create(key, data, expires)
+
+
+@pytest.mark.parametrize("verb", ["regenerate", "login"])
+@pytest.mark.parametrize("encrypt", [True, False])
+@pytest.mark.parametrize("flash", [True, False])
+def test_it_follows_a_session_that_is_just_being_renewed(verb: str, encrypt: bool, flash: bool) -> None:
+    """The old id is dead, and the record of the new one is not there yet."""
+    backend = Between()
+    store = ServerStore(backend, KEY, encrypt=encrypt)
+    visit = Visit(store, "")
+    visit.session.login("ada")
+    text = visit.answer()
+
+    def leave() -> None:
+        leaving = Visit(store, text)
+        leaving.session.destroy()
+        if flash:
+            leaving.session.flash("Goodbye.")
+        leaving.answer()
+
+    renewing = Visit(store, text)
+    renew(renewing.session, verb)
+    backend.act = leave
+    newer = renewing.answer()
+    assert newer == text, "nothing is sent"
+    assert Visit(store, newer).session.principal is None
+
+
 def test_it_follows_twice(store: BuiltinStore, text: str) -> None:
     leaving, newest = Visit(store, text), text
     for _ in range(2):
@@ -110,10 +151,17 @@ def test_a_log_in_with_a_replaced_id_is_a_session_of_its_own(store: BuiltinStore
 
 # Taken over from another store
 
-SOURCES: dict[str, Callable[[], BuiltinStore]] = {
-    "memory": lambda: MemoryStore(KEY, audience="before"),
-    "cookie": lambda: CookieStore(KEY, audience="before", revocations=MemoryBackend(max_bytes=None)),
-}
+
+def memory_before(prefix: str = "") -> BuiltinStore:
+    return MemoryStore(KEY, audience="before", options=CookieOptions(prefix=prefix))
+
+
+def cookie_before(prefix: str = "") -> BuiltinStore:
+    denied = MemoryBackend(max_bytes=None)
+    return CookieStore(KEY, audience="before", options=CookieOptions(prefix=prefix), revocations=denied)
+
+
+SOURCES: dict[str, Callable[..., BuiltinStore]] = {"memory": memory_before, "cookie": cookie_before}
 TARGETS: dict[str, Callable[[BuiltinStore], BuiltinStore]] = {
     "memory": lambda source: MemoryStore(KEY, accept=[source]),
     "cookie": lambda source: CookieStore(KEY, revocations=MemoryBackend(max_bytes=None), accept=[source]),
@@ -149,6 +197,40 @@ def test_it_follows_a_session_that_was_taken_over_before_it_was_opened(
     leaving.session.destroy()
     assert leaving.answer() == ""
     assert Visit(store, newer).session.principal is None
+
+
+def test_what_is_written_after_it_is_another_session(moving: tuple[BuiltinStore, str]) -> None:
+    """Though another request took over what was destroyed: that ends, and the message stays."""
+    store, text = moving
+    leaving = Visit(store, text)
+    newer = Visit(store, text).answer()
+    leaving.session.destroy()
+    leaving.session.flash("Goodbye.")
+    left = leaving.answer()
+    assert Visit(store, newer).session.principal is None
+    assert Visit(store, left).session.flashes() == ["Goodbye."]
+
+
+@pytest.mark.parametrize("flash", [True, False])
+@pytest.mark.parametrize("prefix", ["", "__Host-"])
+@pytest.mark.parametrize(("source", "target"), [(one, two) for one in SOURCES for two in TARGETS])
+def test_it_follows_what_the_other_store_renewed(source: str, target: str, prefix: str, flash: bool) -> None:
+    """As where a part of the site still runs with that one."""
+    before = SOURCES[source](prefix=prefix)
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    renewing = Visit(before, text)
+    renewing.session.regenerate()
+    newer = renewing.answer()
+    store = TARGETS[target](before)
+    leaving = Visit(store, text, prefix)
+    leaving.session.destroy()
+    if flash:
+        leaving.session.flash("Goodbye.")
+    leaving.answer()
+    assert Visit(before, newer).session.principal is None
+    assert Visit(store, newer, prefix).session.principal is None
 
 
 def test_who_comes_after_a_session_was_taken_over_sets_no_cookie(moving: tuple[BuiltinStore, str]) -> None:

@@ -1473,6 +1473,23 @@ def test_a_late_destroy_ends_the_record_although_the_body_raised(place, memory_s
     assert stored(visitor) == {}
 
 
+def test_a_late_destroy_ends_what_another_request_renewed(late_place, memory_store, plain):
+    """Its id is that from before, but what lives under the new one is meant."""
+
+    def late(environ):
+        session = get_session(environ)
+        with pytest.raises(SessionSealedError):
+            session["n"] = 7
+        session.destroy()
+
+    first = seeded(plain, list_(lambda e: get_session(e).regenerate()), memory_store)
+    second = plain(late_place(late), memory_store)
+    second.jar = dict(first.jar)
+    first.get()
+    assert second.get().cookies == {}
+    assert stored(first) == {}
+
+
 def test_what_is_written_after_a_late_destroy_raises(late_place, memory_store, plain):
     seen: list[str] = []
 
@@ -1620,6 +1637,35 @@ def test_cache_control_stays_when_no_cookie_is_set(store, validated, events):
     visitor = seeded(validated, app, store, on_event=events.append)
     assert visitor.get().all("cache-control") == ["public, max-age=60"]
     assert "uncacheable" not in [event.kind for event in events]
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ((), 1),
+        ((("Cache-Control", "public, max-age=60"),), 1),
+        ((("Cache-Control", "no-cache"), ("Vary", "Accept, X-Cookie")), 1),
+        ((("vary", "Accept"), ("Vary", "cookie")), 0),
+        ((("Vary", "*"),), 0),
+        ((("Cache-Control", "max-age=1, Private"),), 0),
+        ((("cache-control", "no-store"),), 0),
+    ],
+)
+@pytest.mark.parametrize("more", [nothing, read])
+def test_what_is_opened_when_the_headers_have_left_is_told(own, told, more, store, validated, events):
+    """No Vary tells caches then that the response is one visitor's."""
+
+    def app(environ, start_response):
+        start_response("200 OK", headers("200 OK", *own))
+        more(environ)
+        return (repr(dict(get_session(environ))).encode() for _ in range(2))
+
+    visitor = seeded(validated, app, store, on_event=events.append)
+    events.clear()
+    reply = visitor.get()
+    assert reply.body == repr(SEED).encode() * 2
+    kinds = [event.kind for event in events]
+    assert kinds == (["opened", "uncacheable"] if told and more is nothing else ["opened"])
 
 
 def test_deleting_a_cookie_counts_as_setting_one(store, validated):

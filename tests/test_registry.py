@@ -496,6 +496,41 @@ def test_a_text_that_is_too_large_is_refused_before_any_header(validated):
     assert visitor.server.starts == []
 
 
+class Telling(PlainStore):
+    """Sends a text as it is, and shows what came."""
+
+    def __init__(self, text: Any) -> None:
+        super().__init__()
+        self.text: Any = text
+        self.came: list[str] = []
+
+    def open(self, name: str, texts: Sequence[str]) -> Session:
+        self.came.extend(texts)
+        return Session(name, options=self.options)
+
+    def commit(self, session: Session) -> str | None:
+        return self.text
+
+
+@pytest.mark.parametrize("text", ["1,2", "a b", '"', 'a"', "a=b==", "{'n': [1, 2]}", "%41"])
+def test_a_text_of_a_store_of_ones_own_comes_back_whole(text, validated):
+    store = Telling(text)
+    visitor = validated(app_of(count), store)
+    visitor.get()
+    visitor.get()
+    assert store.came == [text]
+
+
+@pytest.mark.parametrize(
+    "text", ["a;b", "a\r\nX: y", "é", "\x7f", b"a", 7, " a", "a ", "\t", '""', '"a"', '"a;b"']
+)
+def test_a_text_that_would_not_is_refused_before_any_header(text, validated):
+    visitor = validated(app_of(count), Telling(text))
+    with pytest.raises(UsageError, match="the text of a cookie must"):
+        visitor.get()
+    assert visitor.server.starts == []
+
+
 def test_a_failing_backend_of_a_store_of_ones_own_is_a_503(validated):
     class Failing(PlainStore):
         def open(self, name, texts):

@@ -28,6 +28,8 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS records_expires ON records (expires)",
     "CREATE INDEX IF NOT EXISTS entries_expires ON entries (expires)",
 )
+#: What SQLite keeps beside a database.
+_BESIDE = ("-wal", "-shm", "-journal")
 _SET_UP = (*_PRAGMAS, _RECORDS, _ENTRIES, *_INDEXES)
 
 
@@ -37,6 +39,7 @@ def connect(path: str, timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
     try:
         _set_up(connection, time.monotonic() + timeout)
+        _require_private(path)  # what SQLite has opened by now, too
     except BaseException:
         connection.close()
         raise
@@ -52,12 +55,20 @@ def _make_file(path: str) -> None:
 
 
 def _require_private(path: str) -> None:
-    """Refuse a file that others may write: they could sign in as anybody."""
+    """Refuse files that others may write: they could read everything, and sign in as anybody.
+
+    The log and the shared memory are as good as the database, and SQLite takes those that it finds.
+    """
     if not hasattr(os, "geteuid"):
         return
-    found = os.lstat(path)
-    if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), 0} or found.st_mode & 0o022:
-        raise PermissionError(f"{path} is a link, or another user's, or others may write it: chmod 600")
+    for each in (path, *(path + end for end in _BESIDE)):
+        try:
+            found = os.lstat(each)
+        except FileNotFoundError:
+            continue
+        mine = found.st_uid in {os.geteuid(), 0}
+        if not stat.S_ISREG(found.st_mode) or not mine or found.st_mode & 0o022:
+            raise PermissionError(f"{each} is a link, or another user's, or others may write it: chmod 600")
 
 
 def _set_up(connection: sqlite3.Connection, give_up: float) -> None:

@@ -71,7 +71,8 @@ class Accept:
     def _from_store(self, store: Any, name: str, text: str) -> Session | None:
         old = store.open(name, [text])
         if old.muted:
-            raise Replaced(_moved_to(old))
+            here = _moved_to(old)
+            raise Replaced(here, end=None if here else partial(_end, store, old, name, text))
         if old.is_new:
             return None
         extras = {key: value for key, value in old.extras.items() if key not in {"epoch", "id"}}

@@ -117,7 +117,8 @@ class BuiltinStore:
         for fault in faults:
             if isinstance(fault, Replaced):
                 session.muted = True
-                session.origin = Renewed(fault.successor, fault.moved) if fault.successor else None
+                if fault.successor or fault.end is not None:
+                    session.origin = Renewed(fault.successor or "", fault.moved, fault.end)
         return session
 
     def _adopted(self, accept: Accept, name: str, texts: Sequence[str], now_ms: int) -> Session | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sessions_wsgi.backends import Version
@@ -39,6 +40,22 @@ class Renewed(NamedTuple):
     key: str
     #: In another store, which took it over.
     moved: bool = False
+    #: Ends it in a source of `accept`, which renewed it; as `Session.adopted`.
+    end: Callable[[None], bool | Renewed] | None = None
+
+
+def end_in_source(session: Session) -> bool | None:
+    """End what a source of `accept` renewed; None: what there is to end is in the session's own store."""
+    ended = session.ended
+    if not isinstance(ended, Renewed) or ended.end is None:
+        return None
+    session.ended = None
+    elsewhere = ended.end(None)
+    if not isinstance(elsewhere, bool):  # this very store took it over meanwhile
+        session.ended = elsewhere
+        return None
+    session.note("destroyed")
+    return elsewhere
 
 
 _NOTHING = (None, None, None)

@@ -44,15 +44,24 @@ def moved_in(data: bytes) -> str | None:
     return data.removeprefix(_MOVED).hex() if data.startswith(_MOVED) else None
 
 
-def end(backend: Backend, key: str, now: float, version: Version | None = None, left: bytes = _MARK) -> bool:
+def end(
+    backend: Backend,
+    key: str,
+    now: float,
+    version: Version | None = None,
+    left: bytes = _MARK,
+    *,
+    awaited: bool = False,
+) -> bool:
     """End the session with this key, under whatever id it lives by now; False when it had ended.
 
     By version, so that no id is missed that another request gives it at this moment.
 
     :param version: the one that was loaded, if there is one: most often nothing else is needed.
     :param left: what is left of it, when it did not simply end.
+    :param awaited: the key is a successor's, whose record may be on its way.
     """
-    expires, awaited = now + REMEMBERED_SECONDS, False
+    expires = now + REMEMBERED_SECONDS
     for _ in range(_TRIES):
         record = backend.load(key) if version is None else _update(backend, key, left, expires, version)
         if record is True:

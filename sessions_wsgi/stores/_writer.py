@@ -18,7 +18,7 @@ from sessions_wsgi.envelope import Span
 from sessions_wsgi.errors import BackendError, DecodeError
 from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._origin import Origin, Renewed, noted
+from sessions_wsgi.stores._origin import Origin, Renewed, end_in_source, noted
 from sessions_wsgi.stores._records import ID_BYTES, Records, record_key
 from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS, end, moved, successor_in, tombstone
 from sessions_wsgi.stores.merge import BothChanged, ConflictPolicy, Merged, Side, changes, merge
@@ -63,12 +63,14 @@ class Writer:
 
         :raises BackendError: it could not be ended, and may live on.
         """
+        done = end_in_source(session)
         ended: Origin | Renewed | None = session.ended
         if ended is None:
-            return False
+            return done is True
         version = ended.version if isinstance(ended, Origin) else None
         left = tombstone() if session.moved_to is None else moved(session.moved_to)
-        was_there = end(self._backend, ended.key, self._ids.now(), version, left)
+        awaited = version is None
+        was_there = end(self._backend, ended.key, self._ids.now(), version, left, awaited=awaited)
         if isinstance(ended, Origin):
             self._unlink(ended)
         session.note("destroyed", handle=ended.key)

@@ -16,7 +16,7 @@ from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
 from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
 from sessions_wsgi.stores._denylist import DenyList
-from sessions_wsgi.stores._origin import Renewed
+from sessions_wsgi.stores._origin import Renewed, end_in_source
 from sessions_wsgi.stores._records import ID_BYTES
 from sessions_wsgi.stores.merge import Side, changes
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -126,6 +126,8 @@ class CookieStore(BuiltinStore):
         return text
 
     def _sent(self, session: Session, data: bytes, text: str, now_ms: int) -> str:
+        if session.ended is not None:
+            self.drop(session)
         session.note("saved")
         session.origin, session.seen_ms = (data, True), now_ms
         session.cookie_age = self._span.cookie_age(session, now_ms) if session.extras else None
@@ -139,8 +141,9 @@ class CookieStore(BuiltinStore):
 
         False: another request had ended it before.
         """
+        done = end_in_source(session)
         if self._denied is None or session.ended is None:
-            return True
+            return done is not False
         ended, session.ended = session.ended, None
         now_ms = int(self._clock() * 1000)
         if isinstance(ended, Renewed):

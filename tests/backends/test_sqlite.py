@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import count_up, fork, join, kill_at_random
@@ -549,6 +550,44 @@ def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> N
     path.chmod(mode)
     with pytest.raises(BackendError) as caught:
         SQLiteBackend(path).load("0" * 64)
+    assert isinstance(caught.value.__cause__, PermissionError)
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("planted", ["writable", "link"])
+def test_what_lies_beside_it_and_is_not_private_is_refused(tmp_path: Path, beside: str, planted: str) -> None:
+    """SQLite writes everything into a log that it finds, and reads it from there."""
+    other = tmp_path / f"sessions.db{beside}"
+    if planted == "link":
+        other.symlink_to(tmp_path / "elsewhere")
+    else:
+        other.touch()
+        other.chmod(0o666)
+    with pytest.raises(BackendError) as caught:
+        create(SQLiteBackend(tmp_path / "sessions.db"))
+    assert isinstance(caught.value.__cause__, PermissionError)
+    assert not other.exists() or other.read_bytes() == b""
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-shm"])
+def test_what_another_user_puts_there_at_the_last_moment_is_refused(
+    tmp_path: Path, beside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = SQLiteBackend(tmp_path / "sessions.db")
+    create(before)
+    before.close()  # which leaves no log
+    connect = sqlite3.connect
+
+    def late(path: str, *, timeout: float, isolation_level: None, check_same_thread: bool) -> Any:
+        (tmp_path / f"sessions.db{beside}").write_bytes(b"x" * 32)  # an empty one would get our mode
+        (tmp_path / f"sessions.db{beside}").chmod(0o666)
+        return connect(
+            path, timeout=timeout, isolation_level=isolation_level, check_same_thread=check_same_thread
+        )
+
+    monkeypatch.setattr(_sqlite_file.sqlite3, "connect", late)
+    with pytest.raises(BackendError) as caught:
+        SQLiteBackend(tmp_path / "sessions.db").load("0" * 64)
     assert isinstance(caught.value.__cause__, PermissionError)
 
 
