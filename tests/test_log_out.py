@@ -233,6 +233,46 @@ def test_it_follows_what_the_other_store_renewed(source: str, target: str, prefi
     assert Visit(store, newer, prefix).session.principal is None
 
 
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(("source", "target"), [(one, two) for one in SOURCES for two in TARGETS])
+def test_it_follows_what_was_renewed_there_and_then_taken_over(source: str, target: str, early: bool) -> None:
+    before = SOURCES[source]()
+    store = TARGETS[target](before)
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    leaving = Visit(store, text) if early else None
+    renewing = Visit(before, text)
+    renewing.session.regenerate()
+    newer = Visit(store, renewing.answer()).answer()
+    assert Visit(store, newer).session.principal == "ada"
+    leaving = leaving or Visit(store, text)
+    leaving.session.destroy()
+    leaving.answer()
+    assert Visit(store, newer).session.principal is None
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_follows_what_was_taken_over_while_it_was_renewed_there(target: str) -> None:
+    """The store that takes it over leaves its handle where the other one wants to write."""
+    backend = Between()
+    before = ServerStore(backend, KEY, audience="before")
+    store = TARGETS[target](before)
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    taking, renewing = Visit(store, text), Visit(before, text)
+    renewing.session.regenerate()
+    newer: list[str] = []
+    backend.act = lambda: newer.append(taking.answer())
+    assert renewing.answer() == text, "nothing is sent"
+    assert Visit(store, newer[0]).session.principal == "ada"
+    leaving = Visit(store, text)
+    leaving.session.destroy()
+    leaving.answer()
+    assert Visit(store, newer[0]).session.principal is None
+
+
 def test_who_comes_after_a_session_was_taken_over_sets_no_cookie(moving: tuple[BuiltinStore, str]) -> None:
     store, text = moving
     newer = Visit(store, text).answer()

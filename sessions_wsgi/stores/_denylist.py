@@ -7,7 +7,7 @@ from sessions_wsgi.envelope import Ended
 from sessions_wsgi.errors import ConfigError, DecodeError
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._records import record_key
-from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS
+from sessions_wsgi.stores._tombstones import REMEMBERED_SECONDS, TRIES
 
 _DESTROYED, _REPLACED, _MOVED = b"destroyed", b"replaced", b"moved"
 
@@ -39,9 +39,15 @@ class DenyList:
         if record is None:
             return
         kind, *told = record.data.split(b" ")
-        if kind in (_REPLACED, _MOVED) and now < float(told[0]) + REMEMBERED_SECONDS:
-            raise Replaced(told[1].decode(), moved=kind == _MOVED)
-        raise Ended("revoked")
+        if kind not in (_REPLACED, _MOVED) or now >= float(told[0]) + REMEMBERED_SECONDS:
+            raise Ended("revoked")
+        successor = last = told[1].decode()
+        for _ in range(TRIES):  # another store may have taken over what it was renewed to
+            if kind != _REPLACED or (record := self._backend.load(last)) is None:
+                break
+            kind, *told = record.data.split(b" ")
+            last = told[1].decode() if told else last
+        raise Replaced(last, moved=True) if kind == _MOVED else Replaced(successor)
 
     def has(self, handle: str) -> bool:
         """Whether this id has ended."""

@@ -16,7 +16,8 @@ REMEMBERED_SECONDS = 120.0
 
 #: How it begins: no envelope does, nor a sealed record.
 _MARK, _MOVED = b"\x00sessions_wsgi/ended/1\x00", b"\x00sessions_wsgi/moved/1\x00"
-_TRIES = 25
+#: How often a session's newer ids are followed.
+TRIES = 25
 
 #: The first byte of both: what begins otherwise needs no closer look.
 FIRST_BYTE = b"\x00"
@@ -62,7 +63,7 @@ def end(
     :param awaited: the key is a successor's, whose record may be on its way.
     """
     expires = now + REMEMBERED_SECONDS
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         record = backend.load(key) if version is None else _update(backend, key, left, expires, version)
         if record is True:
             return True
@@ -71,7 +72,7 @@ def end(
             if not awaited:
                 return False
             # Another request is about to create it, and fails when it finds this in its place.
-            if backend.create(key, tombstone(), expires) is not None:
+            if backend.create(key, left, expires) is not None:
                 return True
         elif (successor := successor_in(record.data)) is None:
             version = record.version

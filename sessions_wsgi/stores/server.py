@@ -17,7 +17,7 @@ from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_b
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._origin import Origin, Renewed, noted_in
 from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
-from sessions_wsgi.stores._tombstones import FIRST_BYTE, end, moved_in, successor_in
+from sessions_wsgi.stores._tombstones import FIRST_BYTE, TRIES, end, moved_in, successor_in
 from sessions_wsgi.stores._writer import Writer
 from sessions_wsgi.stores.merge import ConflictPolicy
 from sessions_wsgi.stores.revocation import Listed, Principals, SessionInfo
@@ -95,7 +95,7 @@ class ServerStore(BuiltinStore):
         if record is None:
             raise DecodeError("expired")
         if record.data[:1] == FIRST_BYTE:
-            _require_no_tombstone(record.data)
+            _require_no_tombstone(record.data, self.backend)
         data, record_fresh = self._records.open(cookie, raw_id, record.data, now_ms / 1000)
         loaded = envelope.loads(data, self._serializer)
         created_ms, saved_ms, values, extras = loaded
@@ -165,8 +165,18 @@ class ServerStore(BuiltinStore):
         return end(self.backend, handle, self._clock())
 
 
-def _require_no_tombstone(data: bytes) -> None:
+def _require_no_tombstone(data: bytes, backend: Backend) -> None:
     if (handle := moved_in(data)) is not None:
         raise Replaced(handle, moved=True)
-    if (renewed := successor_in(data)) is not None:
-        raise Replaced(renewed) if renewed else envelope.Ended("expired")
+    renewed = successor = successor_in(data)
+    if renewed == "":
+        raise envelope.Ended("expired")
+    for _ in range(TRIES):  # another store may have taken over what it was renewed to
+        record = backend.load(successor) if successor else None
+        if record is None:
+            break
+        if (handle := moved_in(record.data)) is not None:
+            raise Replaced(handle, moved=True)
+        successor = successor_in(record.data)
+    if renewed is not None:
+        raise Replaced(renewed)
