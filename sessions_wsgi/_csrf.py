@@ -8,6 +8,9 @@ from secrets import compare_digest, token_bytes, token_hex
 
 _BYTES = 32
 _SECRET = re.compile(r"[0-9a-f]{64}")
+_TOKEN = re.compile(
+    r"[A-Za-z0-9_-]{85}[AQgw]=="
+)  # canonical: what `masked` makes, and no other spelling of it
 
 
 def new_secret() -> str:
@@ -28,12 +31,9 @@ def masked(secret: str) -> str:
 
 def matches(secret: str | None, token: object) -> bool:
     """Whether `token`, anything at all, is the secret under some mask. Compares in constant time."""
-    try:
-        raw = urlsafe_b64decode(token) if isinstance(token, str) else b""
-    except ValueError:
+    if secret is None or not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
         return False
-    if secret is None or len(raw) != 2 * _BYTES:
-        return False
+    raw = urlsafe_b64decode(token)
     return compare_digest(_xor(raw[:_BYTES], raw[_BYTES:]), bytes.fromhex(secret))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, Flag
+from functools import cached_property
 from inspect import Parameter, signature
 from typing import Any, Generic, TypeVar, cast
 
@@ -43,6 +44,8 @@ class Named:
     def take_apart(self, obj: Any) -> Any:
         try:
             return self.dump(obj)
+        except Refused:
+            raise
         except Exception as error:
             raise Refused(f"taking it apart raised {type(error).__name__}") from error
 
@@ -112,13 +115,17 @@ def _flag(name: str, cls: type[Flag]) -> Named:
 
 
 def _record(name: str, cls: type, names: tuple[str, ...]) -> Named:
-    return Named(
-        name,
-        cls,
-        lambda obj: {field: getattr(obj, field) for field in names},
-        lambda payload: cls(**payload),
-        record=True,
-    )
+    known = frozenset(names)
+
+    def take_apart(obj: Any) -> dict[str, Any]:
+        more = getattr(obj, "__dict__", {}).keys() - known
+        for attribute in more:
+            if not isinstance(getattr(cls, attribute, None), cached_property):
+                fix = "declare it, or tell how: CustomType(cls, dump, load)"
+                raise Refused(f"its attribute {attribute!r} is no field and would be lost; {fix}")
+        return {field: getattr(obj, field) for field in names}
+
+    return Named(name, cls, take_apart, lambda payload: cls(**payload), record=True)
 
 
 def _field_names(name: str, cls: type, kept: frozenset[type]) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ from sessions_wsgi.keys import Keys
 from sessions_wsgi.middleware import SessionMiddleware
 from sessions_wsgi.protocols import Store
 from sessions_wsgi.stores import CookieStore, ServerStore
-from sessions_wsgi.stores._builtin import CommonOptions, unknown_to
+from sessions_wsgi.stores._builtin import CommonOptions
+from sessions_wsgi.stores._checked import unknown_to
 from sessions_wsgi.stores.embedded import SWEEP_EVERY
 
 if TYPE_CHECKING:

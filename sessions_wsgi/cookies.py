@@ -87,7 +87,8 @@ class CookieOptions:
             not (isinstance(self.path, str) and _PATH.fullmatch(self.path))
             or len(self.path) > _MAX_ATTRIBUTE_BYTES
         ):
-            raise _wrong("path", "must begin with '/' and hold neither ';' nor control characters", self.path)
+            rule = f"hold neither ';' nor controls, and have at most {_MAX_ATTRIBUTE_BYTES} bytes"
+            raise _wrong("path", f"must begin with '/', {rule}", self.path)
         samesite = _SAMESITE.get(self.samesite.lower()) if isinstance(self.samesite, str) else None
         if samesite is None:
             raise _wrong("samesite", "must be 'Lax', 'Strict' or 'None' (the word)", self.samesite)
@@ -135,7 +136,8 @@ class CookieOptions:
 
     def _checked_name(self, name: str) -> str:
         if not isinstance(name, str) or not _TOKEN.fullmatch(name) or len(name) > _MAX_ATTRIBUTE_BYTES:
-            raise _wrong("name", "must be an RFC 9110 token: letters, digits and !#$%&'*+-.^_`|~", name)
+            rule = f"of at most {_MAX_ATTRIBUTE_BYTES} letters, digits and !#$%&'*+-.^_`|~"
+            raise _wrong("name", f"must be an RFC 9110 token {rule}", name)
         full = self.prefix + name
         lowered = full.lower()
         self._check_prefix(next((prefix for prefix in _PREFIXES if lowered.startswith(prefix.lower())), ""))

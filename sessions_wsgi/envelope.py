@@ -213,12 +213,16 @@ def loads(data: bytes, serializer: Serializer) -> Envelope:
 
 
 def sizes(session: Session, serializer: Serializer) -> dict[str, int]:
-    """Encoded bytes of each top-level key, and of the flashes."""
-    values = session.stored_values.items()
-    parts = {key if isinstance(key, str) else f"[{key_name(key)}]": {key: value} for key, value in values}
-    if "flashes" in session.extras:
-        parts["(flashes)"] = {"flashes": session.extras["flashes"]}
-    return {name: len(serializer.dumps(part)) for name, part in parts.items()}
+    """Encoded bytes of each top-level key, and in brackets of what the library keeps beside them."""
+    found: dict[str, int] = {}
+    for key, value in session.stored_values.items():
+        name = first = key if isinstance(key, str) else f"[{key_name(key)}]"
+        count = 1
+        while name in found:  # of many keys only the type is shown
+            count += 1
+            name = f"{first} {count}"
+        found[name] = len(serializer.dumps({key: value}))
+    return found | {f"({key})": len(serializer.dumps({key: value})) for key, value in session.extras.items()}
 
 
 _EXTRAS: dict[str, tuple[type, ...]] = {

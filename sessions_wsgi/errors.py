@@ -144,7 +144,7 @@ class CookieTooLargeError(SessionsError, ValueError):
     """A cookie would exceed what browsers keep (RFC 6265bis 5.6: name and value, 4096 octets)."""
 
     def __init__(self, name: str, size: int, limit: int, sizes: Mapping[str, int] | None = None) -> None:
-        #: Encoded bytes of each top-level key (and ``flashes``, when there are any).
+        #: Encoded bytes of each top-level key, and of what stands beside them: ``(flashes)``, ``(label)``…
         self.sizes = dict(sizes or {})
         shown = ", ".join(f"{key} {n}" for key, n in sorted(self.sizes.items(), key=lambda item: -item[1]))
         super().__init__(

@@ -175,7 +175,10 @@ class KeyRing:
         """
         key = self.sealing(now)
         if key is None:
-            raise UsageError("'keys' holds no key that may seal now; add one without 'not_before'")
+            raise UsageError(
+                "'keys' holds no key that may seal now: each is before its 'not_before' or past its "
+                "'accept_until'; add one without dates"
+            )
         return key
 
     def __iter__(self) -> Iterator[Key]:

@@ -23,6 +23,7 @@ from cbor2 import loads as _cbor_loads
 from sessions_wsgi._cbor import FRAMES, KEPT, SCALARS, Readers, Writer, require_kept
 from sessions_wsgi._cbor_leaves import LEAVES
 from sessions_wsgi._custom import CustomType, named_types, parts_of_named
+from sessions_wsgi._named import known_options
 from sessions_wsgi._walk import (
     DEPTH,
     TOO_MANY,
@@ -30,6 +31,7 @@ from sessions_wsgi._walk import (
     Parts,
     Refused,
     is_plain,
+    key_name,
     parts_of,
     refusal,
     text_rule,
@@ -70,13 +72,15 @@ _pack_head = struct.Struct(">3sQcQ").pack
 _NO_TYPES: Final[Mapping[str, type | CustomType[Any]]] = MappingProxyType({})
 
 
+@known_options
 class CBORSerializer:
     """Values to CBOR and back, exactly: what cannot come back as it was is refused, never converted.
 
     Keeps str, bytes, int of any size, float, bool, None, list, tuple, dict (any hashable keys, in order),
     set, frozenset, datetime (aware or naive), date, time, timedelta, Decimal and UUID, and the registered
     `types`. A class matches exactly: a subclass is another type. Of a time zone its UTC offset is kept.
-    Containers nest at most 64 deep, 100 000 in all. The format: `sessions_wsgi._cbor`.
+    A dataclass whose `__post_init__` changes fields must leave those of a stored one as they are. Containers
+    nest at most 64 deep, 100 000 in all. The format: `sessions_wsgi._cbor`.
 
     :param types: name → dataclass, Enum or NamedTuple, or a `CustomType` for other classes. The name is what
         is stored: keep it when the class moves, change it (``person/2``) when its fields change meaning.
@@ -258,7 +262,8 @@ def _json_rule(value: Any) -> str | None:
     if kind is float:
         return None if isfinite(value) else "JSON has only finite numbers"
     if kind is dict and not _JSON_KEYS.issuperset(map(type, value)):
-        return "JSON keeps only keys that are str"
+        wrong = next(key for key in value if type(key) is not str)
+        return f"JSON keeps only keys that are str, and here is {key_name(wrong)}"
     return None if kind in _JSON_KEPT else "JSON does not keep this type; convert it, or use CBORSerializer"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from sessions_wsgi import _csrf
 from sessions_wsgi._stored import Seal, State, Stored
 from sessions_wsgi.cookies import MAX_SECONDS, CookieOptions
-from sessions_wsgi.errors import SessionSealedError, UsageError
+from sessions_wsgi.errors import ConfigError, SessionSealedError, UsageError
 
 __all__ = ["Seal", "Session", "State", "require_principal"]
 
@@ -130,6 +130,10 @@ class Session(Stored, MutableMapping[Any, Any]):
             raise UsageError(
                 "'options' must keep the prefix: it is part of the name that the cookie is bound to"
             )
+        try:
+            value.cookie_name(self.name)
+        except ConfigError as error:  # a name that begins with a prefix, whose rules these break
+            raise UsageError(str(error)) from None
         self._require_open("given other options")
         self._options, self.resend = value, True
 

@@ -26,6 +26,8 @@ from sessions_wsgi import (
     JSONSerializer,
     Key,
     Lifetime,
+    MemoryStore,
+    Registry,
     SerializeError,
     Session,
     UsageError,
@@ -745,6 +747,41 @@ def test_a_cookie_that_is_too_large_tells_the_size_of_each_key(
 
 
 @both
+def test_no_key_hides_behind_another_in_these_sizes(browse: Callable[..., Browser], encrypt: bool) -> None:
+    """Of most keys that are no text only the type is shown; what is beside the values is told, too."""
+
+    def act(session: Session) -> None:
+        session.login("ada")
+        session.label = "x" * 700
+        session.update({(1, 2): "x" * 2000, (3, 4): "x" * 1000, 1.5: 1, 2.5: 2, "[42]": "y" * 500, 42: "z"})
+
+    with pytest.raises(CookieTooLargeError) as caught:
+        browse(encrypt=encrypt).visit(act)
+    sizes = caught.value.sizes
+    names = {"[tuple]", "[tuple 2]", "[float]", "[float 2]", "[42]", "[42] 2", "(label)", "(principal)"}
+    assert {*sizes} == {*(name.replace(" 2]", "] 2") for name in names), "(authenticated_ms)"}
+    assert (sizes["[tuple]"] > 2000, sizes["[tuple] 2"] > 1000, sizes["(label)"] > 700) == (True, True, True)
+    assert str(caught.value).index("[tuple] 20") < str(caught.value).index("[tuple] 2 10")
+
+
+@both
+@pytest.mark.parametrize("verb", ["regenerate", "login"])
+def test_a_new_id_is_told(browse: Callable[..., Browser], encrypt: bool, verb: str) -> None:
+    """Here there is no id, and the secrets that hang on it are new; a first log-in replaces nothing."""
+    store, events = CookieStore(NEW, encrypt=encrypt, clock=lambda: NOW), []
+    browser = browse(encrypt=encrypt)
+    for kinds in (["created", "saved"], ["opened", "regenerated", "saved"]):
+        environ = {"HTTP_COOKIE": f"session={browser.cookies.get('session', '')}"} if browser.cookies else {}
+        registry = Registry({"session": store}, environ, on_event=events.append)
+        session = registry["session"]
+        session.regenerate() if verb == "regenerate" and browser.cookies else session.login("ada")
+        registry.commit()
+        assert [event.kind for event in events] == kinds
+        events.clear()
+        browser.visit(lambda session: session.login("ada"))
+
+
+@both
 def test_the_largest_cookie_has_4096_octets(browse: Callable[..., Browser], encrypt: bool) -> None:
     """With name and "="; so many that one byte more of data is refused."""
     browser, size = browse(encrypt=encrypt), 2800
@@ -833,12 +870,15 @@ def test_a_plain_cookie_store_has_nothing_to_revoke_on() -> None:
         ("serializer", "json"),
         ("audience", None),
         ("audience", "a\0b"),
-        ("clock", 1_800_000_000),
+        ("serializer", JSONSerializer),
+        *[("clock", clock) for clock in (1_800_000_000, datetime.now, lambda: "x", lambda now: now, bool)],
+        *[("encrypt", flag) for flag in (None, "", "0", "false", "no", "yes", 0, 1)],
     ],
 )
-def test_a_wrong_option_is_refused_by_name(option: str, value: Any) -> None:
+@pytest.mark.parametrize("make", [CookieStore, MemoryStore])
+def test_a_wrong_option_is_refused_by_name(make: Callable[..., Any], option: str, value: Any) -> None:
     with pytest.raises(ConfigError) as caught:
-        CookieStore(NEW, **{option: value})
+        make(NEW, **{option: value})
     assert caught.value.option == option
 
 

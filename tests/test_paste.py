@@ -20,7 +20,7 @@ pytest.importorskip("paste.deploy")
 
 from paste.deploy import loadapp, loadfilter
 
-from sessions_wsgi import ConfigError, CookieStore, SessionMiddleware, get_session, paste
+from sessions_wsgi import ConfigError, CookieStore, JSONSerializer, SessionMiddleware, get_session, paste
 from sessions_wsgi.config import (
     middleware_from_env,
     middleware_from_settings,
@@ -80,6 +80,9 @@ no_function = 5
 
 def theirs(key: Any, base: Any, mine: Any, other: Any) -> Any:
     return other
+
+
+serializer = JSONSerializer()
 
 
 @pytest.fixture(autouse=True)
@@ -291,7 +294,7 @@ def test_objects_are_named_by_their_module(make: Make, visit: Any) -> None:
 
 @ways
 def test_a_policy_and_a_serializer_may_be_objects(make: Make) -> None:
-    serializer = "sessions_wsgi.serializers:JSONSerializer"
+    serializer = f"{MODULE}:serializer"
     make(application, url="memory:", keys=KEY, conflict=f"{MODULE}:theirs", serializer=serializer)
 
 

@@ -23,6 +23,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag, IntEnum, IntFlag, StrEnum, auto
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -229,6 +230,38 @@ def test_dumps_leaves_the_value_as_it_was(value: Any) -> None:
     before = exact(value)
     CBOR.dumps(value)
     assert exact(value) == before
+
+
+@dataclass
+class Cached:
+    width: int
+
+    @cached_property
+    def area(self) -> int:
+        return self.width**2
+
+
+def test_a_dataclass_with_more_than_its_fields_is_refused() -> None:
+    """What is no field would be gone without a word."""
+    serializer = CBORSerializer(types={"cart/1": Cart})
+    cart = Cart([1])
+    cart.owner = "ada"  # type: ignore[attr-defined]
+    with pytest.raises(SerializeError, match=r"value\['cart'\].*'owner' is no field"):
+        serializer.dumps({"cart": cart})
+
+
+def test_what_is_cached_is_computed_anew() -> None:
+    serializer = CBORSerializer(types={"cached/1": Cached})
+    value = Cached(3)
+    assert value.area == 9
+    assert serializer.loads(serializer.dumps(value)) == Cached(3)
+
+
+@pytest.mark.parametrize(("key", "shown"), [(5, "5"), (None, "None"), ((1, 2), "tuple"), (b"x", "bytes")])
+def test_json_names_the_key_that_it_does_not_keep(key: Any, shown: str) -> None:
+    with pytest.raises(SerializeError, match=f"only keys that are str, and here is {shown}") as caught:
+        JSON.dumps({"cart": {"a": {"b": 1, key: 1}}})
+    assert caught.value.path == "value['cart']['a']"
 
 
 TIMES = [-1, 0, 2**32 - 1, 2**32, 1795968292061, 2**64 - 1, 2**64, 1.5e12]

@@ -31,6 +31,7 @@ from sessions_wsgi import (
     Session,
     SessionsError,
     SignedCodec,
+    SQLiteStore,
 )
 from sessions_wsgi.backends import Record
 from sessions_wsgi.backends.memory import MemoryBackend
@@ -975,6 +976,28 @@ def test_a_failing_backend_is_an_error_and_never_an_empty_session(
 def test_a_backend_has_the_five_methods(backend: Any) -> None:
     with pytest.raises(ConfigError) as caught:
         ServerStore(backend, NEW)
+    assert caught.value.option == "backend"
+
+
+@pytest.mark.parametrize("path", [None, 5, b"/x", "a\0b", object()])
+def test_a_path_is_a_text_or_a_path(path: Any) -> None:
+    for make, option in ((FileStore, "directory"), (SQLiteStore, "path")):
+        with pytest.raises(ConfigError, match="must be a path: a str without NUL, or a Path") as caught:
+            make(path, NEW)
+        assert caught.value.option == option
+
+
+def test_a_directory_below_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be looked at"):
+        FileStore(tmp_path / "file" / "sessions", NEW)
+
+
+@pytest.mark.parametrize("make", [FileStore, SQLiteStore, MemoryStore])
+def test_an_embedded_store_makes_its_backend_itself(make: Any, tmp_path: Path) -> None:
+    given = [] if make is MemoryStore else [tmp_path / "sessions"]
+    with pytest.raises(ConfigError, match=r"ServerStore\(backend, keys\)") as caught:
+        make(*given, NEW, backend=MemoryBackend())
     assert caught.value.option == "backend"
 
 

@@ -525,6 +525,16 @@ def test_options_are_cookie_options(value: Any) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["__Host-", "__Secure-"])
+def test_options_keep_the_rules_of_a_prefix_in_the_name(prefix: Any) -> None:
+    """Browsers drop what breaks them, and say nothing."""
+    session = Session(f"{prefix}a", options=CookieOptions())
+    with pytest.raises(UsageError, match="secure=True"):
+        session.options = CookieOptions(secure=False)
+    session.options = CookieOptions(samesite="Strict")
+    assert session.options.samesite == "Strict"
+
+
+@pytest.mark.parametrize("prefix", ["__Host-", "__Secure-"])
 def test_options_keep_the_prefix(prefix: Any) -> None:
     """It is part of the cookie's name, which the text is bound to."""
     session = new_session()
@@ -667,6 +677,20 @@ def test_garbage_is_wrong(token: object) -> None:
 def test_any_garbage_is_wrong_and_never_an_error(token: object) -> None:
     session = make_session(extras={"csrf": "5a" * 32})
     assert session.check_csrf(token) is False
+
+
+@pytest.mark.parametrize("end", ["A", "AAA", "=", "!", "\n", " ", "=="])
+def test_only_the_token_itself_is_right(end: str) -> None:
+    """And no other spelling of it, as lenient decoders read them."""
+    session = new_session()
+    token = session.csrf_token()
+    assert session.check_csrf(token)
+    assert not session.check_csrf(token + end)
+    assert not session.check_csrf(end + token)
+    assert not session.check_csrf(token[:10] + end + token[10:])
+    last = token[85]
+    for other in "ABQgwxyz09-_".replace(last, ""):
+        assert not session.check_csrf(token[:85] + other + token[86:])
 
 
 def test_every_bit_of_a_token_counts() -> None:

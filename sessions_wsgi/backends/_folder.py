@@ -81,6 +81,8 @@ def complaint(path: str) -> str | None:
         found = os.stat(path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror}): name another path"
     if not stat.S_ISDIR(found.st_mode):
         return "is not a directory: name another path, it will be made"
     if found.st_uid not in (os.geteuid(), 0):

@@ -52,8 +52,10 @@ def seconds(timeout: float, *, or_none_at_all: bool = False) -> float:
 
 def path_of(option: str, path: str | os.PathLike[str]) -> str:
     """The path, which must be no URL; the message does not show it, as it may hold a password."""
-    text = os.fspath(path)
-    if isinstance(text, str) and _URL.match(text):
+    text = path if isinstance(path, str) else os.fspath(path) if isinstance(path, os.PathLike) else None
+    if not isinstance(text, str) or "\0" in text:
+        refuse(option, f"must be a path: a str without NUL, or a Path (got {kind_of(path)})")
+    if _URL.match(text):
         refuse(option, "must be a path, and this is a URL: it goes through store_from_url(url, keys)")
     return text
 

@@ -48,8 +48,9 @@ class MemoryBackend:
     def __init__(
         self, *, max_bytes: int | None = 64 * 1024 * 1024, clock: Callable[[], float] = time.time
     ) -> None:
-        if max_bytes is not None and (not isinstance(max_bytes, int) or max_bytes < 1):
-            rule = "must be positive, or None for no bound"
+        counts = isinstance(max_bytes, int) and not isinstance(max_bytes, bool)
+        if max_bytes is not None and (not counts or max_bytes < 1):
+            rule = "must be a positive number of bytes, or None for no bound"
             raise ConfigError(f"'max_bytes' {rule}; got {max_bytes!r}", "max_bytes")
         #: Whether live records may be dropped, so that a missing one need not have ended.
         self.evicts = max_bytes is not None

@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from sessions_wsgi._named import named, unknown
+from sessions_wsgi._named import named
 from sessions_wsgi.backends import Backend, Purges
 from sessions_wsgi.cookies import CookieOptions
 from sessions_wsgi.envelope import Ended, Envelope, Lifetime, Span
 from sessions_wsgi.errors import ConfigError, DecodeError, Event, UsageError, report
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.registry import Registry, get_registry
-from sessions_wsgi.serializers import CBORSerializer, Serializer
+from sessions_wsgi.serializers import Serializer
 from sessions_wsgi.session import Session
+from sessions_wsgi.stores import _checked
 from sessions_wsgi.stores._accept import Accept, Accepted
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._origin import Renewed
@@ -59,19 +60,15 @@ class BuiltinStore:
     ) -> None:
         for name in more:
             raise _unknown(name, type(self))
-        self.options = _instance("options", options, CookieOptions)
-        self.lifetime = _instance("lifetime", lifetime, Lifetime)
-        self._serializer: Serializer = CBORSerializer() if serializer is None else serializer
-        if not all(callable(getattr(self._serializer, verb, None)) for verb in ("dumps", "loads")):
-            raise ConfigError("'serializer' must have the methods dumps and loads", "serializer")
-        if not callable(clock):
-            raise ConfigError("'clock' must be a callable that returns seconds since the epoch", "clock")
+        self.options: CookieOptions = _checked.instance("options", options, CookieOptions)
+        self.lifetime: Lifetime = _checked.instance("lifetime", lifetime, Lifetime)
+        self._serializer = _checked.serializer(serializer)
         self._accept = Accept(accept, self.options, clock) if accept not in ((), []) else None
         #: Tells the names of the cookies that may hold a session to take over; None: there are none.
         self.other_cookies: Callable[[str], Iterable[str]] | None = (
             None if self._accept is None else self._accept.cookies
         )
-        self._span, self._audience, self._clock = Span(self.lifetime), audience, clock
+        self._span, self._audience, self._clock = Span(self.lifetime), audience, _checked.clock(clock)
 
     # Without the middleware
 
@@ -259,33 +256,4 @@ def _unknown(name: str, store: type) -> ConfigError:
     own = named(store)
     inherited = (named(each) for each in store.__mro__ if issubclass(each, BuiltinStore))
     # An embedded store makes its backend itself.
-    return unknown_to(store.__name__, name, own.union(*inherited) - ({"backend"} - own))
-
-
-def unknown_to(owner: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for an option that a store has not, or has as a part of another."""
-    for option, kind in (("options", CookieOptions), ("lifetime", Lifetime)):
-        if name in kind.__dataclass_fields__:
-            fix = f"it is given as {option}={kind.__name__}({name}=…)"
-            return ConfigError(f"{owner} has no option {name!r}; {fix}", name)
-    return unknown(owner, name, known)
-
-
-def require_backend(value: Any, option: str) -> None:
-    """Raise `ConfigError` for what is no `Backend`."""
-    for verb in ("load", "create", "update", "touch", "delete"):
-        if isinstance(value, type) or not callable(getattr(value, verb, None)):
-            raise ConfigError(
-                f"{option!r} must be a backend, with the method {verb} (got {type(value).__name__}); "
-                "a URL goes through store_from_url",
-                option,
-            )
-
-
-def _instance(option: str, value: Any, kind: type) -> Any:
-    if value is None:
-        return kind()
-    if not isinstance(value, kind):
-        got = type(value).__name__
-        raise ConfigError(f"{option!r} must be {kind.__name__}(…) or None (got {got})", option)
-    return value
+    return _checked.unknown_to(store.__name__, name, own.union(*inherited) - ({"backend"} - own))

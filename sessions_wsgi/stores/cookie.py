@@ -14,7 +14,8 @@ from sessions_wsgi.errors import CookieTooLargeError
 from sessions_wsgi.keys import Keys
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
+from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions
+from sessions_wsgi.stores._checked import flag, require_backend
 from sessions_wsgi.stores._denylist import DenyList
 from sessions_wsgi.stores._origin import Renewed, end_in_source
 from sessions_wsgi.stores._records import ID_BYTES
@@ -44,7 +45,7 @@ class CookieStore(BuiltinStore):
         **common: Unpack[CommonOptions],
     ) -> None:
         super().__init__(**common)
-        codec = EncryptedCodec if encrypt else SignedCodec
+        codec = EncryptedCodec if flag("encrypt", encrypt) else SignedCodec
         self._codec = codec(keys, "session", audience=self._audience, clock=self._clock)
         self._denied: DenyList | None = None
         if revocations is not None:
@@ -128,6 +129,8 @@ class CookieStore(BuiltinStore):
     def _sent(self, session: Session, data: bytes, text: str, now_ms: int) -> str:
         if session.ended is not None:
             self.drop(session)
+        if session.renewed and self._denied is None and session.origin is not None:
+            session.note("regenerated")
         session.note("saved")
         session.origin, session.seen_ms = (data, True), now_ms
         session.cookie_age = self._span.cookie_age(session, now_ms) if session.extras else None

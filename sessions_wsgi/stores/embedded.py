@@ -9,6 +9,7 @@ from typing import Literal, TypedDict, Unpack
 from sessions_wsgi.backends.file import FileBackend
 from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.backends.sqlite import SQLiteBackend
+from sessions_wsgi.errors import ConfigError
 from sessions_wsgi.keys import Keys
 from sessions_wsgi.stores.server import ServerOptions, ServerStore
 
@@ -79,5 +80,7 @@ class _Clock(TypedDict, total=False):
 
 
 def _clock(options: ServerOptions) -> _Clock:
-    """The store and its backend look at one clock."""
+    """The store and its backend look at one clock; an embedded store makes its backend itself."""
+    if "backend" in options:
+        raise ConfigError("an embedded store has no option 'backend': ServerStore(backend, keys)", "backend")
     return {"clock": options["clock"]} if "clock" in options else {}

@@ -13,7 +13,8 @@ from sessions_wsgi.errors import ConfigError, DecodeError
 from sessions_wsgi.keys import KeyRing, Keys
 from sessions_wsgi.protocols import Finish
 from sessions_wsgi.session import Session
-from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions, require_backend
+from sessions_wsgi.stores._builtin import BuiltinStore, CommonOptions
+from sessions_wsgi.stores._checked import flag, require_backend
 from sessions_wsgi.stores._ended import Replaced
 from sessions_wsgi.stores._origin import Origin, Renewed, noted_in
 from sessions_wsgi.stores._records import ID_BYTES, PlainRecords, SealedRecords, record_key
@@ -68,7 +69,7 @@ class ServerStore(BuiltinStore):
         #: Each process would have sessions of its own.
         self.single_process = bool(getattr(backend, "single_process", False))
         self._ids = SignedCodec(ring, "id", audience=self._audience, clock=self._clock)
-        self._records = SealedRecords(ring, self._audience) if encrypt else PlainRecords()
+        self._records = SealedRecords(ring, self._audience) if flag("encrypt", encrypt) else PlainRecords()
         principals = Principals(
             backend, "server", audience=self._audience, serializer=self._serializer, span=self._span
         )
