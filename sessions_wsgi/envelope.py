@@ -84,7 +84,7 @@ class Span:
         )
 
         #: For so long after it began a session without extras lives whenever it was seen; 0: it depends.
-        self.sure_ms = self._absolute or 0 if self._idle is None else 0
+        self.sure_ms = int(self._absolute or 0) if self._idle is None else 0
         #: Activity keeps a session alive for ever.
         self.endless = self._absolute is None
         #: Nothing but a session's own `max_age` can make a touch due.

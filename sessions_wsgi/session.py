@@ -20,6 +20,7 @@ __all__ = ["Seal", "Session", "State", "require_principal"]
 
 # What cannot change inside: handing these out leaves the session as it is.
 _IMMUTABLE = frozenset({str, bytes, int, float, bool, type(None)})
+_MISSING = object()
 
 
 class Session(Stored, MutableMapping[Any, Any]):
@@ -47,7 +48,12 @@ class Session(Stored, MutableMapping[Any, Any]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """The value of `key`, or `default`."""
-        return self[key] if key in self.stored_values else default
+        value = self.stored_values.get(key, _MISSING)
+        if type(value) not in _IMMUTABLE:
+            if value is _MISSING:
+                return default
+            self.touched = True
+        return value
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Put in what a mapping or pairs hold; all of it or, when it cannot be read, nothing."""
