@@ -142,8 +142,8 @@ def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool
     :param abandoned: the request failed: only what was destroyed ends.
     """
     for session, store, _ in opened:
-        if session.ended is None and session.state == "clean":
-            continue
+        if session.seal is Seal.OPEN or (session.ended is None and session.state == "clean"):
+            continue  # an outer registry saves it, or nothing is left to do
         try:
             _close(session, store, abandoned=abandoned)
         except Exception as error:  # noqa: BLE001 - nobody is left to raise to; a conflict policy may raise anything

@@ -117,15 +117,19 @@ def _flag(name: str, cls: type[Flag]) -> Named:
 def _record(name: str, cls: type, names: tuple[str, ...]) -> Named:
     known = frozenset(names)
 
-    def take_apart(obj: Any) -> dict[str, Any]:
-        more = getattr(obj, "__dict__", {}).keys() - known
+    def fields_of(obj: Any) -> dict[str, Any]:
+        payload = {field: getattr(obj, field) for field in names}
+        more = [each for each in getattr(obj, "__dict__", ()) if each not in known]
         for attribute in more:
-            if not isinstance(getattr(cls, attribute, None), cached_property):
-                fix = "declare it, or tell how: CustomType(cls, dump, load)"
-                raise Refused(f"its attribute {attribute!r} is no field and would be lost; {fix}")
-        return {field: getattr(obj, field) for field in names}
+            # What the constructor sets again, or is computed again, is not lost.
+            if not isinstance(getattr(cls, attribute, None), cached_property) and attribute not in vars(
+                cls(**payload)
+            ):
+                fix = "declare it as a field, or tell how: CustomType(cls, dump, load)"
+                raise Refused(f"its attribute {attribute!r} is no field and is not stored; {fix}")
+        return payload
 
-    return Named(name, cls, take_apart, lambda payload: cls(**payload), record=True)
+    return Named(name, cls, fields_of, lambda payload: cls(**payload), record=True)
 
 
 def _field_names(name: str, cls: type, kept: frozenset[type]) -> tuple[str, ...]:

@@ -98,8 +98,11 @@ class Exchange(Registry):
         status, headers = self._status, self._headers
         assert status is not None
         if self.opened or self.failure is not None or status >= "5":
-            headers = self._saved(status, headers)
+            self._save_for(status)
+            if self.parent is not None and self.parent.phase is _OPEN:
+                give_back(self)
             self.seal(last=last)
+            headers = self.headers(headers, self._settings.cache_control)
         self.committed, self._status, self.phase = True, None, _LATE
         if self._exc_info is None:
             self._write = self._respond(status, headers)
@@ -109,14 +112,13 @@ class Exchange(Registry):
         if last:
             self.release()
 
-    def _saved(self, status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Save the sessions; these headers with what they add."""
+    def _save_for(self, status: str) -> None:
+        """Save the sessions, as the application's status tells."""
         if status < "5":
             self._tried = True
             self.commit()
         else:
             self._save_failed()
-        return self.headers(headers, self._settings.cache_control)
 
     def _opened_late(self, opened: Opened) -> None:
         super()._opened_late(opened)
@@ -144,10 +146,11 @@ class Exchange(Registry):
             # Nearly every response: as `send` and `release`, without their calls.
             headers = self._headers
             if self.opened or self.failure is not None:
-                headers = self._saved(status, headers)
+                self._save_for(status)
                 for session, _, _ in self.opened.values():
                     session.seal = _SEALED
                 self.failure = None  # its traceback holds this
+                headers = self.headers(headers, self._settings.cache_control)
             self.committed, self.phase = True, _SEALED
             self._respond(status, headers)
             self._respond, environ, parent = _over, self.environ, self.parent

@@ -5,23 +5,59 @@ A session that several of them ask for is one object, or each would overwrite wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import ref
+
+from sessions_wsgi.session import Seal, Session
 
 if TYPE_CHECKING:
-    from sessions_wsgi._commit import Opened
+    from sessions_wsgi._commit import Cookies
     from sessions_wsgi.protocols import Store
     from sessions_wsgi.registry import Registry
 
 
-def held_outside(registry: Registry, store: Store, name: str) -> Opened | None:
-    """What an outer registry has opened under this name from this very store."""
+def from_outside(registry: Registry, store: Store, name: str) -> Session | None:
+    """What an outer registry has opened under this name from this very store; it is open here as well now.
+
+    When the headers have left here and not yet there, it is opened there.
+    """
     outer = registry.parent
     while outer is not None:
         opened = outer.opened.get(name)
+        if (
+            registry.phase > outer.phase is Seal.OPEN
+            and opened is None
+            and _is_one_of_its(outer, store, name)
+        ):
+            outer.open(store, name)
+            opened = outer.opened[name]
         if opened is not None and opened[1] is store:
-            return opened
+            registry.opened[name], session = opened, opened[0]
+            session.quiet = session.quiet and registry._on_event is None
+            return session
         outer = outer.parent
     return None
+
+
+def goes_on_outside(registry: Registry, session: Session) -> Registry | None:
+    """The outer registry that has this session open as well, and has yet to save it."""
+    outer = registry.parent
+    while outer is not None:
+        opened = outer.opened.get(session.name)
+        if opened is not None and opened[0] is session and outer.phase is Seal.OPEN:
+            return outer
+        outer = outer.parent
+    return None
+
+
+def keep_outside(registry: Registry, made: Cookies) -> None:
+    """Let the outer registries that share these sessions send their cookies, should they answer otherwise."""
+    shared = {opened[2]: goes_on_outside(registry, opened[0]) for opened in registry.opened.values()}
+    for cookie, value in made:
+        outer = shared.get(cookie)
+        if outer is not None:
+            outer._keep([(cookie, value)])
 
 
 def own_cookies(registry: Registry) -> set[str]:
@@ -31,20 +67,21 @@ def own_cookies(registry: Registry) -> set[str]:
 
 
 def give_back(registry: Registry) -> None:
-    """The request goes on outside: with the sessions that are the outer registries' as well.
-
-    Their cookies go along, as what is outside may answer with another response.
+    """Hand the sessions to the outer registry that shares them, with their cookies, as it may send another
+    response. It can be called again.
     """
     for name, opened in registry.opened.items():
         session, store, cookie = opened
         outer = registry.parent
         while outer is not None and not _is_one_of_its(outer, store, name):
             outer = outer.parent
-        if outer is None or outer.opened.setdefault(name, opened) is not opened:
+        if outer is None or outer.opened.setdefault(name, opened)[0] is not session:
             continue
         session.seal = outer.phase
-        if registry.cookies and cookie in registry.cookies:
-            outer.keep([(cookie, registry.cookies[cookie])])
+        session.saver = _saver_of(outer)
+        made = (registry._cookies or {}).get(cookie)
+        if made is not None and cookie not in (outer._cookies or {}):
+            outer._keep([(cookie, made)])
 
 
 def _is_one_of_its(outer: Registry, store: Store, name: str) -> bool:
@@ -52,3 +89,8 @@ def _is_one_of_its(outer: Registry, store: Store, name: str) -> bool:
     opened = outer.opened.get(name)
     owner = opened[1] if opened is not None else outer.stores.get(name)
     return owner is store or (owner is None and not outer.stores)
+
+
+def _saver_of(registry: Registry) -> Callable[[], Registry | None]:
+    """As `Registry` makes it: without a middleware nobody else may keep the registry."""
+    return ref(registry) if registry.stores else lambda: registry

@@ -19,3 +19,12 @@ def environ_of(where: Any) -> dict[str, Any]:
             f"'where' must be a WSGI environ or a request that has one (got {type(where).__name__})"
         )
     return environ
+
+
+def require_response(response: object) -> None:
+    """Raise `UsageError` for what is no WebOb response."""
+    if not isinstance(getattr(response, "headerlist", None), list):
+        raise UsageError(
+            f"'response' must be a WebOb response (got {type(response).__name__}); "
+            "behind SessionMiddleware sessions are saved by themselves"
+        )

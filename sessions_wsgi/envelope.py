@@ -8,6 +8,7 @@ inside the seal, so neither a cookie's attribute nor a backend's clock decides a
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, cast
@@ -214,15 +215,16 @@ def loads(data: bytes, serializer: Serializer) -> Envelope:
 
 def sizes(session: Session, serializer: Serializer) -> dict[str, int]:
     """Encoded bytes of each top-level key, and in brackets of what the library keeps beside them."""
+    values = session.stored_values.items()
+    parts = [(key if isinstance(key, str) else f"[{key_name(key)}]", key, value) for key, value in values]
+    parts += [(f"({key})", key, value) for key, value in session.extras.items()]
+    seen: Counter[str] = Counter()
     found: dict[str, int] = {}
-    for key, value in session.stored_values.items():
-        name = first = key if isinstance(key, str) else f"[{key_name(key)}]"
-        count = 1
-        while name in found:  # of many keys only the type is shown
-            count += 1
-            name = f"{first} {count}"
-        found[name] = len(serializer.dumps({key: value}))
-    return found | {f"({key})": len(serializer.dumps({key: value})) for key, value in session.extras.items()}
+    for name, key, value in parts:
+        seen[name] += 1  # of many keys only the type is shown
+        unique = name if seen[name] == 1 and name not in found else f"{name} {max(2, seen[name])}"
+        found[unique] = found.get(unique, 0) + len(serializer.dumps({key: value}))
+    return found
 
 
 _EXTRAS: dict[str, tuple[type, ...]] = {

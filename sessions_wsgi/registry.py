@@ -10,9 +10,9 @@ from weakref import ref
 
 from sessions_wsgi import _advice, _headers
 from sessions_wsgi._commit import Cookies, Opened, abandon, close, commit, raise_failures, report_notes
-from sessions_wsgi._nested import give_back, held_outside, own_cookies
+from sessions_wsgi._nested import from_outside, give_back, goes_on_outside, keep_outside, own_cookies
 from sessions_wsgi._takeover import kept_or_new, spare
-from sessions_wsgi._where import environ_of
+from sessions_wsgi._where import environ_of, require_response
 from sessions_wsgi.cookies import find_cookies, find_others
 from sessions_wsgi.errors import BackendError, EventKind, OnEvent, UnknownSessionError, UsageError, logger
 from sessions_wsgi.protocols import Store
@@ -30,11 +30,11 @@ class Registry:
 
     :param stores: the configured stores by session name.
     :param environ: the request's WSGI environ.
-    :param parent: the registry of an outer middleware, asked for the names that this one does not know.
+    :param parent: the registry of an outer middleware, which knows other names and shares its sessions.
     """
 
     # How every registry begins; most never hold more.
-    cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
+    _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
     _replaced: tuple[str, ...] = ()  # those that were made here before, by explicit saves
     _request: Any = None
     _abandoned = False
@@ -93,9 +93,8 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
-        if self.parent is not None and (held := held_outside(self, store, name)) is not None:
-            self.opened[name] = held
-            return held[0]
+        if self.parent is not None and (shared := from_outside(self, store, name)) is not None:
+            return shared
         cookie, header = store.options.cookie_name(name), self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
         others = getattr(store, "other_cookies", None)
@@ -173,17 +172,15 @@ class Registry:
             failures come as an `ExceptionGroup`.
         """
         self._save(self.opened.values(), response)
+        if self.parent is not None and not self.parent.stores:  # without a middleware nobody else saves them
+            self.parent.save(response)
 
     def save_one(self, session: Session, response: Any) -> None:
         """The same as `save` for one of the sessions."""
         self._save([opened for opened in self.opened.values() if opened[0] is session], response)
 
     def _save(self, opened: Iterable[Opened], response: Any) -> None:
-        if not isinstance(getattr(response, "headerlist", None), list):
-            raise UsageError(
-                f"'response' must be a WebOb response (got {type(response).__name__}); "
-                "behind SessionMiddleware sessions are saved by themselves"
-            )
+        require_response(response)
         self._commit(opened)
         response.headerlist = self.headers(response.headerlist)
 
@@ -197,25 +194,27 @@ class Registry:
     def _commit(self, opened: Iterable[Opened]) -> None:
         made, failures = commit(opened, self._on_event)
         if made:
-            self.keep(made)
+            self._keep(made)
         if failures:
             raise_failures(failures)
 
-    def keep(self, made: Cookies) -> None:
+    def _keep(self, made: Cookies) -> None:
         """Send these cookies, each in place of an earlier one of its name."""
-        cookies = self.cookies
+        cookies = self._cookies
         if cookies is None:
-            cookies = self.cookies = {}
+            cookies = self._cookies = {}
         for cookie, value in made:
             if cookie in cookies:
                 self._replaced = (*self._replaced, cookies[cookie])
             cookies[cookie] = value
+        if self.parent is not None:
+            keep_outside(self, made)
 
     def headers(self, headers: _headers.Headers, cache_control: str | None = "no-store") -> _headers.Headers:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
         if not self.opened:
             return headers
-        plain, cookies = _headers.are_plain(headers), self.cookies  # as nearly every response is
+        plain, cookies = _headers.are_plain(headers), self._cookies  # as nearly every response is
         if not cookies:
             return [*headers, _VARY] if plain else _headers.with_vary(headers)
         if self.environ.get("wsgi.url_scheme") == "http":
@@ -258,13 +257,14 @@ class Registry:
         session, store, _ = opened
         # Of what another request renewed nothing can be saved, but a log-out follows it.
         late = self.phase is _LATE and (session.muted or not session.is_new) and session.adopted is None
-        session.seal = _LATE if late and getattr(store, "saves_late", False) else _SEALED
+        if self.parent is None or goes_on_outside(self, session) is None:
+            session.seal = _LATE if late and getattr(store, "saves_late", False) else _SEALED
 
     def abandon(self) -> None:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
         self._abandoned = True
         gone = {cookie for session, _, cookie in self.opened.values() if session.destroyed}
-        self.cookies = {name: value for name, value in (self.cookies or {}).items() if name not in gone}
+        self._cookies = {name: value for name, value in (self._cookies or {}).items() if name not in gone}
         abandon(self.opened.values(), self._on_event)
 
     def close(self) -> None:

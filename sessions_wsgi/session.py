@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, NoReturn, Self, overload
 
 from sessions_wsgi import _csrf
 from sessions_wsgi._stored import Seal, State, Stored
@@ -252,10 +252,15 @@ class Session(Stored, MutableMapping[Any, Any]):
 
     # Saving
 
+    @overload
+    def save(self, response: Any) -> None: ...
+    @overload
+    def save(self) -> NoReturn: ...
     def save(self, response: Any = None) -> None:
         """Save now, onto this WebOb response. Behind `SessionMiddleware` nobody needs to.
 
-        :raises SessionsError: it could not be saved; `UsageError` without a response, or a request.
+        :raises UsageError: `response` is missing, or is none.
+        :raises SessionsError: it could not be saved.
         """
         registry = None if self.saver is None else self.saver()
         if registry is None:

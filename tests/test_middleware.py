@@ -2014,15 +2014,19 @@ def log_out(environ: dict[str, Any]) -> None:
     get_session(environ).destroy()
 
 
-def by_hand(store: Any, app: Any, before: Work, after: Work) -> Any:
+def by_hand(store: Any, app: Any, before: Work, after: Work, opens: bool = True) -> Any:
     """The middleware, and around it code that uses its store without one."""
     wrapped = SessionMiddleware(app, store)
 
     def outer(environ, start_response):
         request = Request(environ)
-        store.get(request, "session")
+        get_registry(environ)
+        if opens:
+            store.get(request, "session")
         before(environ)
         response = request.get_response(wrapped)
+        if after is not nothing:
+            store.get(request, "session")
         after(environ)
         get_registry(environ).save(response)
         return response(environ, start_response)
@@ -2042,12 +2046,24 @@ def by_middleware(store: Any, app: Any, before: Work, after: Work) -> Any:
     return SessionMiddleware(between, store)
 
 
+def by_hand_late(store: Any, app: Any, before: Work, after: Work) -> Any:
+    """The same, but the session is first asked for inside."""
+    return by_hand(store, app, before, after, opens=False)
+
+
 def by_three(store: Any, app: Any, before: Work, after: Work) -> Any:
-    """The same with a middleware between them that knows nothing of this session."""
-    return by_middleware(store, SessionMiddleware(app, {"third": store}), before, after)
+    """Two middlewares, and between them one that knows nothing of this session."""
+
+    def between(environ, start_response):
+        before(environ)
+        body = SessionMiddleware(SessionMiddleware(app, store), {"third": store})(environ, start_response)
+        after(environ)
+        return body
+
+    return SessionMiddleware(between, store)
 
 
-around = pytest.mark.parametrize("around", [by_hand, by_middleware, by_three])
+around = pytest.mark.parametrize("around", [by_hand, by_hand_late, by_middleware, by_three])
 
 
 @around
@@ -2055,14 +2071,17 @@ around = pytest.mark.parametrize("around", [by_hand, by_middleware, by_three])
 @pytest.mark.parametrize("before", ["b", None])
 @pytest.mark.parametrize("after", ["c", None])
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("style_name", ["list_", "generator_object", "iterator", "webob", "file"])
 def test_what_is_written_inside_and_around_is_one_session(
-    around, inside, before, after, first, store, visit, caplog
+    around, inside, before, after, first, style_name, store, visit, caplog
 ):
+    before = None if around is by_hand_late else before  # it asks for nothing
     works = [nothing if name is None else put(name) for name in (inside, before, after)]
     visitor = visit(SessionMiddleware(list_(nothing if first else put("old")), store))
     visitor.get()
-    visitor.app = around(store, list_(works[0]), *works[1:])
+    visitor.app = around(store, STYLES[style_name](works[0]), *works[1:])
     reply = visitor.get()
+    assert reply.body == b"hello"
     expected = {name for name in ("old" if not first else None, inside, before, after) if name}
     visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
     assert set(stored(visitor)) == expected
@@ -2075,6 +2094,7 @@ def test_what_is_written_inside_and_around_is_one_session(
 def test_a_log_out_inside_holds_outside(around, after, store, visit):
     visitor = visit(SessionMiddleware(list_(put("old")), store))
     visitor.get()
+    after = after or around is by_hand_late  # which asks for nothing before
     works = (nothing, put("hits")) if after else (put("hits"), nothing)
     visitor.app = around(store, list_(log_out), *works)
     reply = visitor.get()
@@ -2091,7 +2111,7 @@ def test_another_answer_than_that_of_the_inner_one_has_its_cookies(around, store
         return [b"another page"]
 
     def outer(environ, start_response):
-        if around is by_hand:
+        if around in (by_hand, by_hand_late):
             response = Response()
             store.get(Request(environ), "session")
             discarding(environ, lambda *_: None)
@@ -2103,6 +2123,113 @@ def test_another_answer_than_that_of_the_inner_one_has_its_cookies(around, store
     visitor.get()
     visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
     assert stored(visitor) == {"inside": [1]}
+
+
+def stream(environ, start_response):
+    start_response("200 OK", headers())
+    put("inside")(environ)
+    return (b"x" for _ in range(2))
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_stream_from_inside_may_be_sent_in_another_answer(closed, store, visit):
+    """As middlewares do that change a body; some forget to close it."""
+
+    def between(environ, start_response):
+        put("before")(environ)
+        body = SessionMiddleware(stream, store)(environ, lambda *_: lambda data: None)
+        put("after")(environ)
+        start_response("200 OK", headers())
+        yield from body
+        if closed:
+            body.close()
+
+    visitor = visit(SessionMiddleware(between, store))
+    visitor.get()
+    visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
+    assert stored(visitor) == {"inside": [1], "before": [1], "after": [1]}
+
+
+def test_what_is_written_while_the_outer_headers_wait_is_saved_and_no_late_change(store, visit, events):
+    def writing(environ, start_response):
+        start_response("200 OK", headers())
+        put("first")(environ)
+
+        def chunks():
+            yield b"x"
+            put("late")(environ)
+            yield b"y"
+
+        return chunks()
+
+    def between(environ, start_response):
+        put("before")(environ)
+        body = SessionMiddleware(writing, store, on_event=events.append)(environ, start_response)
+        whole = list(body)
+        body.close()
+        put("after")(environ)
+        return whole
+
+    visitor = visit(SessionMiddleware(between, store, on_event=events.append))
+    visitor.get()
+    assert "late_change" not in [event.kind for event in events]
+    visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
+    assert set(stored(visitor)) == {"before", "first", "late", "after"}
+
+
+@pytest.mark.parametrize("by", ["hand", "middleware"])
+def test_a_session_that_came_back_can_be_saved(by, store):
+    """By its own save(), though the registry that opened it is gone."""
+    request, response = Request.blank("/"), Response()
+    wrapped = SessionMiddleware(list_(put("inside")), store)
+    if by == "hand":
+        get_registry(request.environ)
+        request.get_response(wrapped)
+        gc.collect()
+        session = store.get(request, "session")
+        session["after"] = 1
+        session.save(response)
+        assert len(response.headers.getall("Set-Cookie")) == 1
+        return
+
+    def between(environ, start_response):
+        body = wrapped(environ, start_response)
+        gc.collect()
+        get_session(environ)["after"] = 1
+        get_session(environ).save(response)
+        return body
+
+    Request.blank("/").get_response(SessionMiddleware(between, store))
+    assert len(response.headers.getall("Set-Cookie")) == 1
+
+
+def test_an_inner_middleware_hears_what_happens_to_a_session_from_outside(store, events):
+    def between(environ, start_response):
+        get_session(environ)
+        return SessionMiddleware(list_(put("a")), store, on_event=events.append)(environ, start_response)
+
+    Request.blank("/").get_response(SessionMiddleware(between, store))
+    assert [event.kind for event in events] == ["saved"]
+
+
+def test_what_an_observer_does_to_a_saved_session_is_refused(store, visit):
+    """It is told when the session stands and its cookie is made."""
+    kept: list[Any] = []
+
+    def observer(event):
+        if event.kind == "uncacheable":
+            with pytest.raises(SessionSealedError):
+                kept[0]["late"] = 1
+            kept.append(event)
+
+    def app(environ, start_response):
+        kept.append(get_session(environ))
+        kept[0]["n"] = 1
+        start_response("200 OK", headers("200 OK", ("Cache-Control", "public")))
+        return [b"x"]
+
+    visit(SessionMiddleware(app, store, on_event=observer)).get()
+    assert len(kept) == 2
 
 
 def test_a_session_of_another_store_is_another_session(make_store, visit):

@@ -61,7 +61,8 @@ def port_number(text: str) -> int:
 def run(args: Namespace) -> None:
     """Take the port, make the site, serve it, and leave nothing behind."""
     for number in ENDING:
-        signal.signal(number, interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, interrupt)
     keys = KeyRing(os.environ.get("SESSION_KEYS") or Key.generate())
     with listening(args.host, args.port) as sockets, TemporaryDirectory(prefix="demo-") as directory:
         app = make_app(args.store, keys=keys, directory=Path(directory))

@@ -62,6 +62,11 @@ class SessionInterface(_FlaskInterface):
         fallbacks = app.config.get("SECRET_KEY_FALLBACKS") or ()
         if isinstance(fallbacks, str | bytes):  # Flask would take each letter for a key
             raise ConfigError("'SECRET_KEY_FALLBACKS' must be a list of keys", "SECRET_KEY_FALLBACKS")
+        for option, secrets in (("SECRET_KEY", [app.secret_key]), ("SECRET_KEY_FALLBACKS", fallbacks)):
+            for secret in secrets:
+                if not isinstance(secret, str | bytes):
+                    got = type(secret).__name__
+                    raise ConfigError(f"{option!r} must be str or bytes (got {got})", option)
         return _cookie_store((app.secret_key, *fallbacks), app.permanent_session_lifetime)
 
     # The way in
@@ -187,8 +192,6 @@ def _cookie_store(secrets: tuple[str | bytes, ...], lifetime: timedelta) -> Cook
 
 @lru_cache(maxsize=32)
 def _key(secret: str | bytes) -> Key:
-    if not isinstance(secret, str | bytes):
-        raise ConfigError(f"'SECRET_KEY' must be str or bytes (got {type(secret).__name__})", "SECRET_KEY")
     try:
         return Key(secret)
     except ConfigError as error:

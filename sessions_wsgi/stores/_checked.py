@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import Any
 
 from sessions_wsgi._named import unknown
@@ -44,7 +45,8 @@ def instance(option: str, value: Any, kind: type) -> Any:
 def flag(option: str, value: object) -> bool:
     """The value, which must be a bool: the text "false" is true, and a variable that is not set is None."""
     if not isinstance(value, bool):
-        raise ConfigError(f"{option!r} must be True or False (got {value!r})", option)
+        # Not the value: whoever gave two keys to another library gives the second one here.
+        raise ConfigError(f"{option!r} must be True or False (got {_kind(value)})", option)
     return value
 
 
@@ -68,7 +70,7 @@ def clock(value: Any) -> Callable[[], float]:
         now = value()
     except Exception as error:
         raise ConfigError(f"{rule}; calling it raised {type(error).__name__}", "clock") from error
-    if isinstance(now, bool) or not isinstance(now, int | float):
+    if isinstance(now, bool) or not isinstance(now, int | float) or not isfinite(now):
         raise ConfigError(f"{rule} (got {_kind(now)}); as time.time does", "clock")
     chosen: Callable[[], float] = value
     return chosen

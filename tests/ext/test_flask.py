@@ -775,16 +775,24 @@ def test_fallbacks_that_are_one_text_are_refused(fallbacks: Any) -> None:
     assert OTHER_KEY not in str(caught.value)
 
 
-def test_a_secret_key_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("secret", [42, [KEY], {"key": KEY}], ids=repr)
+@pytest.mark.parametrize("option", ["SECRET_KEY", "SECRET_KEY_FALLBACKS"])
+def test_a_secret_key_that_is_no_text_is_refused(
+    option: str, secret: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = make_app(SessionInterface())
-    app.config["SECRET_KEY"] = 42
-    with pytest.raises(ConfigError, match=r"'SECRET_KEY' must be str or bytes \(got int\)"):
+    app.config[option] = secret if option == "SECRET_KEY" else [secret]
+    with pytest.raises(ConfigError, match=rf"'{option}' must be str or bytes \(got \w+\)") as caught:
         stored(app, value=1)
+    assert KEY not in str(caught.value)
     app.testing = False
-    told: list[type[BaseException]] = []
-    monkeypatch.setattr(app, "log_exception", lambda *given: told.append(given[-1][0]))
+    told: list[Any] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.exc_info)  # type: ignore[method-assign]
+    monkeypatch.setattr(app.logger, "handlers", [handler])
+    monkeypatch.setattr(app.logger, "disabled", False)  # which a framework's logging.config does to others
     assert app.test_client().get("/").status_code == 500
-    assert told == [ConfigError]  # with no other error on top
+    assert [exc_info[0] for exc_info in told if exc_info] == [ConfigError], "and no other error on top"
 
 
 def test_a_lifetime_that_is_over_at_once_is_refused() -> None:
