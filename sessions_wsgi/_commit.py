@@ -7,8 +7,9 @@ from functools import partial
 from typing import NoReturn
 
 from sessions_wsgi._takeover import end_elsewhere, prepares
+from sessions_wsgi._told import told
 from sessions_wsgi.cookies import require_text, set_cookie
-from sessions_wsgi.errors import OnEvent, SessionsError, logger, report
+from sessions_wsgi.errors import BackendError, OnEvent, SessionsError, logger, report
 from sessions_wsgi.protocols import Finish, Store
 from sessions_wsgi.session import Seal, Session
 
@@ -82,9 +83,9 @@ def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:
     if text is None:
         return
     if text and session.adopted is not None:
-        first = session.adopted(session.handle or "") is True
-        if not first and not signs_in:
-            _lost(session, store)
+        outcome = session.adopted(session.handle or "")
+        if outcome is not True and not signs_in:
+            _lost(session, store, outcome or None)
             return
     age = session.extras.get("max_age") if session.cookie_age is None else session.cookie_age
     now = 0 if age is None else session.now()
@@ -93,13 +94,16 @@ def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:
         cookies.extend(_retired(session))
 
 
-def _lost(session: Session, store: Store) -> None:
-    """What was taken over had been ended by another request: end the copy as well, send nothing."""
+def _lost(session: Session, store: Store, lives_on: object) -> None:
+    """What was taken over had been ended by another request: end the copy as well, send nothing.
+
+    :param lives_on: where another request took it over, for a log-out that follows; None: it ended.
+    """
     session.adopted = session.old_cookie = None
     session.destroy()
     if prepares(store):
         store.drop(session)
-    session.lose()
+    session.lose(lives_on)
     session.note("gone")
 
 
@@ -125,15 +129,23 @@ def end_source(session: Session, store: Store) -> None:
 def abandon(opened: Iterable[Opened], on_event: OnEvent | None) -> None:
     """Carry out only what was destroyed on a server.
 
-    :raises BackendError: it could not be.
+    :raises BackendError: it could not be. The others were tried all the same.
     """
+    failures: Failures = []
     for session, store, _ in opened:
-        if session.ended is not None and prepares(store):
-            store.drop(session)
-        if session.destroyed:
-            end_source(session, store)
-            list(end_elsewhere(session, store))
+        try:
+            if session.ended is not None and prepares(store):
+                store.drop(session)
+            if session.destroyed:
+                end_source(session, store)
+                list(end_elsewhere(session, store))
+        except BackendError as error:  # the others end all the same
+            logger.error("session %r was destroyed and may live on: %s", session.name, told(error))
+            failures.append(error)
         report_notes(session, on_event)
+    if failures:
+        del failures[1:]  # one is enough, as all were told
+        raise_failures(failures)
 
 
 def close(opened: Iterable[Opened], on_event: OnEvent | None, *, abandoned: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Exchange(Registry):
     """The sessions of a request behind the middleware: it holds the response back until they are saved."""
 
     _tried = False  # to save
+    holds_back = True
     _write: Callable[[bytes], object] = staticmethod(_over)
     _headers: list[tuple[str, str]]
 
@@ -210,13 +212,11 @@ class Exchange(Registry):
         """The last that happens in a request. Never raises; the second time finds nothing to do."""
         saves = self._settings.save_on_error and not self._tried
         self.seal()
-        try:
-            if not raised or (saves and not self.committed):
-                self.close()
-            else:
+        if not raised or (saves and not self.committed):
+            self.close()
+        else:
+            with suppress(BackendError):  # which was told
                 self.abandon()
-        except BackendError as error:
-            logger.error("a destroyed session may live on: %s", error)
         self.release()
 
 

@@ -125,10 +125,13 @@ class Stored:
         self.settled_by = None
         self.renewed, self.ended = "", None
 
-    def lose(self) -> None:
-        """It is gone, ended by another request: nothing of it is kept, and it is not saved again."""
+    def lose(self, origin: Any = None) -> None:
+        """It is gone, ended by another request: nothing of it is kept, and it is not saved again.
+
+        :param origin: where it lives on under a new id, for a log-out that follows.
+        """
         self.stored_values, self.extras = {}, {}
-        self.origin = self.handle = None
+        self.origin, self.handle = origin, None
         self.muted = True
         self.committed(stored=False)
 

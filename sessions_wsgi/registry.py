@@ -37,7 +37,7 @@ class Registry:
     _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
     _replaced: tuple[str, ...] = ()  # those that were made here before, by explicit saves
     _request: Any = None
-    _abandoned = False
+    _abandoned = holds_back = False  # the latter: a failure must be raised by the one who sends the headers
     #: What may still happen to sessions opened from now on; SEALED: the request is over.
     phase = Seal.OPEN
     #: The failure of a backend while a session was opened, if there was one.
@@ -104,7 +104,7 @@ class Registry:
             if session.origin is None and not session.is_new:
                 session = self._kept_or_new(session, store)
         except BackendError as error:
-            self.failure = error
+            self.failure = error if self.holds_back else None  # whose traceback holds this
             raise
         if elsewhere or session.old_cookie is not None:
             spare(own_cookies(self), session, elsewhere or {})

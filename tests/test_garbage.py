@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from webob import Request, Response
 
 from sessions_wsgi import (
     BackendError,
@@ -161,6 +162,27 @@ def both(app: Any) -> Any:
         return app(environ, start_response)  # type: ignore[no-any-return]
 
     return application
+
+
+def test_without_a_middleware_a_failing_backend_makes_none(broken_store: Any) -> None:
+    store = broken_store()
+    request, response = Request.blank("/"), Response()
+    store.get(request, "session")["n"] = 1
+    store.get(request, "session").save(response)
+    cookie = response.headers["Set-Cookie"].partition(";")[0]
+    store.backend.broken = {"load"}
+
+    def visit() -> None:
+        with suppress(BackendError):
+            store.get({"HTTP_COOKIE": cookie}, "session")
+
+    assert left_by(visit) <= 20 * 4  # an environ and its registry hold each other, as they must
+
+    def fails() -> None:
+        with suppress(BackendError):
+            store.new({"HTTP_COOKIE": cookie}, "session")
+
+    assert left_by(fails) <= 20 * 4
 
 
 class SomethingError(Exception):

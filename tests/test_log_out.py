@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from sessions_wsgi import CookieOptions, CookieStore, MemoryStore, ServerStore, Session
+from sessions_wsgi import BackendError, CookieOptions, CookieStore, MemoryStore, ServerStore, Session
 from sessions_wsgi.backends import Version
 from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.registry import Registry
@@ -114,6 +115,60 @@ def test_it_follows_a_session_that_is_just_being_renewed(verb: str, encrypt: boo
     assert Visit(store, newer).session.principal is None
 
 
+@pytest.mark.parametrize("verb", ["regenerate", "login"])
+@pytest.mark.parametrize("wrote", [True, False])
+def test_it_follows_what_was_renewed_before_this_request_could_save(
+    store: BuiltinStore, text: str, verb: str, wrote: bool
+) -> None:
+    """The first save finds the id replaced and keeps nothing; the log-out behind it still has a meaning."""
+    late, renewing = Visit(store, text), Visit(store, text)
+    if wrote:
+        late.session["a"] = 1
+    renew(renewing.session, verb)
+    newer = renewing.answer()
+    assert late.answer() == text
+    late.session.destroy()
+    late.answer()
+    assert Visit(store, newer).session.principal is None
+
+
+@pytest.mark.parametrize("full", ["update"])
+def test_a_full_backend_ends_it_and_tells_all_the_same(full: str, broken_store: Callable[..., Any]) -> None:
+    """There is no room for what would be left of it; a deletion needs none."""
+    store = broken_store()
+    visit = Visit(store, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    store.backend.broken = {full}
+    leaving = Visit(store, text)
+    leaving.session.destroy()
+    with pytest.raises(BackendError):
+        leaving.answer()
+    store.backend.broken = set()
+    assert Visit(store, text).session.principal is None
+
+
+def test_a_failing_store_keeps_no_other_session_alive(
+    broken_store: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also when the request fails, and only what was destroyed is carried out."""
+    stores = {"cart": broken_store(), "session": MemoryStore(KEY)}
+    registry = Registry(stores, {})
+    for name in stores:
+        registry[name].login("ada")
+    registry.commit()
+    pairs = [value.partition(";")[0] for name, value in registry.headers([]) if name == "Set-Cookie"]
+    stores["cart"].backend.broken = {"update", "delete"}
+    failing = Registry(stores, {"HTTP_COOKIE": "; ".join(pairs)})
+    for name in stores:
+        failing[name].destroy()
+    with pytest.raises(BackendError):
+        failing.abandon()
+    after = Registry(stores, {"HTTP_COOKIE": "; ".join(pairs)})
+    assert {name: after[name].principal for name in stores} == {"cart": "ada", "session": None}
+    assert "'cart' was destroyed and may live on" in caplog.text
+
+
 def test_it_follows_twice(store: BuiltinStore, text: str) -> None:
     leaving, newest = Visit(store, text), text
     for _ in range(2):
@@ -185,6 +240,19 @@ def test_it_follows_a_session_that_was_taken_over_after_it_was_opened(
     leaving.session.destroy()
     newer = first.answer()
     leaving.answer()
+    assert Visit(store, newer).session.principal is None
+
+
+def test_it_follows_what_another_request_took_over_before_this_one_could_save(
+    moving: tuple[BuiltinStore, str],
+) -> None:
+    store, text = moving
+    first, late = Visit(store, text), Visit(store, text)
+    late.session["a"] = 1
+    newer = first.answer()
+    assert late.answer() == text
+    late.session.destroy()
+    late.answer()
     assert Visit(store, newer).session.principal is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class Engine:
             raise _refused(rule + nearest(path, _ENGINES)) from error
 
     def open(self, name: str, texts: Sequence[str]) -> Session:
-        for text in texts:
+        for text in filter(_KEY.fullmatch, texts):
             old = self._sessions(text)
             values: dict[Any, Any] = old.load() if old.session_key else {}
             if old.session_key and values:
@@ -58,6 +59,10 @@ class Engine:
             return False
         self._sessions().delete(key)
         return True
+
+
+# What Django's engines make, and what their databases take: PostgreSQL raises for a NUL.
+_KEY = re.compile(r"[a-z0-9]{8,40}")
 
 
 def _refused(rule: str) -> ConfigError:

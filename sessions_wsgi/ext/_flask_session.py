@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from flask.sessions import SessionMixin
 
@@ -21,6 +20,24 @@ from sessions_wsgi.session import Seal, Session
 
 _FLASHES = "_flashes"  # the key under which Flask keeps them
 _SETTABLE = frozenset({"label", "max_age", "options"})
+
+
+T = TypeVar("T")
+
+
+class _once(Generic[T]):  # noqa: N801 - a decorator
+    """Computed at its first use.
+
+    On Python 3.11 `functools.cached_property` has one lock for all instances: threads would wait for each
+    other's backends.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute, self._name = compute, compute.__name__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        value = vars(instance)[self._name] = self._compute(instance)
+        return value
 
 
 class FlaskSession(DictLike, SessionMixin):
@@ -45,7 +62,7 @@ class FlaskSession(DictLike, SessionMixin):
         self._store, self._name, self._environ = store, name, environ
         self._keeps = kept_by(store)
 
-    @cached_property
+    @_once
     def _inner(self) -> Session:
         self.accessed = True
         # A registry of its own, as Flask opens a session anew whenever it is asked to.
@@ -216,7 +233,7 @@ class FlaskSession(DictLike, SessionMixin):
         return self._store.options.cookie_name(self._name)
 
     def _seal(self, inner: Session) -> None:
-        late = not inner.is_new and getattr(self._store, "saves_late", False)
+        late = (inner.muted or not inner.is_new) and getattr(self._store, "saves_late", False)
         inner.seal = Seal.LATE if late else Seal.SEALED
 
     def _as_stored(self) -> AbstractContextManager[Session]:

@@ -6,6 +6,7 @@ In an ini file ``pyramid.includes = sessions_wsgi.ext.pyramid`` and the settings
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from pyramid.interfaces import ISessionFactory
@@ -16,7 +17,7 @@ from sessions_wsgi._given import stripped
 from sessions_wsgi._named import known_options
 from sessions_wsgi.config import store_from_settings
 from sessions_wsgi.cookies import CookieOptions
-from sessions_wsgi.errors import BackendError, ConfigError, OnEvent, logger
+from sessions_wsgi.errors import BackendError, ConfigError, OnEvent
 from sessions_wsgi.ext._plain import make_plain
 from sessions_wsgi.ext._pyramid_session import PyramidSession
 from sessions_wsgi.protocols import Store
@@ -123,10 +124,8 @@ class _Saving:
     def end(self, request: Any) -> None:  # noqa: ARG002 - as Pyramid calls it
         """Whatever happened: what was destroyed ends, and what comes now is too late."""
         registry = self._registry
-        try:
-            if not registry.sealed:
+        if not registry.sealed:
+            with suppress(BackendError):  # which was told
                 registry.abandon()
-        except BackendError as error:
-            logger.error("a destroyed session may live on: %s", error)
         registry.seal(last=True)
         registry.release()

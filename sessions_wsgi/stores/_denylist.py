@@ -49,6 +49,13 @@ class DenyList:
             last = told[1].decode() if told else last
         raise Replaced(last, moved=True) if kind == _MOVED else Replaced(successor)
 
+    def successor(self, handle: str) -> str | None:
+        """What this id was replaced by; None: it ended, or another store has it."""
+        record = self._backend.load(handle)
+        if record is None or not record.data.startswith(_REPLACED):
+            return None
+        return record.data.split(b" ")[2].decode()
+
     def has(self, handle: str) -> bool:
         """Whether this id has ended."""
         return self._backend.load(handle) is not None

@@ -6,6 +6,7 @@ what the session was renewed to at the same moment.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Literal
 
 from sessions_wsgi.backends import Backend, Conflict, Gone, Record, Version
@@ -92,7 +93,15 @@ def _update(
     backend: Backend, key: str, left: bytes, expires: float, version: Version
 ) -> Record | Literal[True] | None:
     """True: it has ended now. Else what stands there instead."""
-    outcome = backend.update(key, left, expires, version)
+    try:
+        outcome = backend.update(key, left, expires, version)
+    except BackendError:
+        # What is full has no room for what would be left, and takes a deletion: it ends, told or not.
+        with suppress(BackendError):
+            record = backend.load(key) if left == _MARK else None
+            if record is not None and record.version == version:
+                backend.delete(key)
+        raise
     if isinstance(outcome, Conflict):
         return outcome.record
     return None if isinstance(outcome, Gone) else True

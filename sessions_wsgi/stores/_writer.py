@@ -278,7 +278,9 @@ class Writer:
     def _gone(self, session: Session) -> None:
         """Drop the changes and send nothing: even a deletion could hit a newer cookie."""
         session.note("gone")
-        session.lose()
+        record = self._backend.load(session.origin.key) if isinstance(session.origin, Origin) else None
+        renewed = None if record is None else successor_in(record.data)
+        session.lose(Renewed(renewed) if renewed else None)
 
 
 def _wait(attempt: int) -> None:

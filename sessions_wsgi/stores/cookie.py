@@ -181,7 +181,8 @@ class CookieStore(BuiltinStore):
         if old is not None and self._has_ended(session, denied, old, now_ms):
             session.note("gone")
             if session.renewed != "login":  # a deletion could hit a newer cookie
-                session.lose()
+                renewed = denied.successor(old)
+                session.lose(Renewed(renewed) if renewed else None)
                 return None
             data, text = self._only_written(session, now_ms)
         elif old is not None and session.renewed:

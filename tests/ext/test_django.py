@@ -42,6 +42,7 @@ from sessions_wsgi import (
 from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.cli import main
 from sessions_wsgi.ext import _django_settings
+from sessions_wsgi.ext._django_engine import Engine
 from sessions_wsgi.ext.django import SessionStore
 from sessions_wsgi.importers import DjangoImporter
 from sessions_wsgi.session import Session
@@ -1173,6 +1174,14 @@ def test_visitors_of_another_engine_stay_signed_in(client: Client, ada: Any, url
         assert client.get("/members").content == b"members only"
         assert client.get("/cart").content == b"apple"
         assert not before().exists(old), "it must not outlive the sign-out"
+
+
+@pytest.mark.parametrize("text", ["abcdefgh\0ij", "abc", "A" * 32, "a" * 41, "../../secret", "é" * 10, ""])
+def test_what_no_engine_made_is_not_looked_up(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django undoes the quotes of cookies, NUL included, for which PostgreSQL raises."""
+    engine = Engine("django.contrib.sessions.backends.db")
+    monkeypatch.setattr(engine, "_sessions", lambda *_: pytest.fail("it was looked up"))
+    assert engine.open("sessionid", [text]).is_new
 
 
 @pytest.mark.parametrize("engine", ["db"], indirect=True)

@@ -6,10 +6,12 @@ import copy
 import gc
 import hashlib
 import logging
+import threading
 import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -49,6 +51,7 @@ from sessions_wsgi import (
     SignedCodec,
 )
 from sessions_wsgi._advice import about_flask_session
+from sessions_wsgi.backends import Record
 from sessions_wsgi.backends.memory import MemoryBackend
 from sessions_wsgi.errors import DecodeError
 from sessions_wsgi.ext.flask import FlaskSession, SessionInterface
@@ -773,6 +776,53 @@ def test_fallbacks_that_are_one_text_are_refused(fallbacks: Any) -> None:
         stored(make_app(SessionInterface(), SECRET_KEY_FALLBACKS=fallbacks), value=1)
     assert caught.value.option == "SECRET_KEY_FALLBACKS"
     assert OTHER_KEY not in str(caught.value)
+
+
+class Meeting(MemoryBackend):
+    """Answers a load when two requests have asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both: threading.Barrier | None = None
+
+    def load(self, key: str) -> Record | None:
+        if self.both is not None:
+            self.both.wait(timeout=10)
+        return super().load(key)
+
+
+def test_no_request_waits_for_the_backend_of_another() -> None:
+    backend = Meeting()
+    app = make_app(SessionInterface(ServerStore(backend, KEY)))
+    view(app, lambda: str(session["n"]))
+    clients = [stored(app, n=number) for number in range(2)]
+    backend.both = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda client: client.get("/").text, clients))
+    assert answers == ["0", "1"]
+
+
+def test_a_log_out_in_a_stream_follows_what_another_request_renewed() -> None:
+    app = make_app(SessionInterface(MemoryStore(KEY)))
+
+    def leaving() -> Any:
+        dict(session)
+
+        def body() -> Iterator[str]:
+            yield "bye"
+            session.clear()
+
+        return flask.Response(flask.stream_with_context(body()))
+
+    view(app, leaving, "/out")
+    view(app, lambda: session.regenerate(), "/renew")
+    view(app, lambda: str(session.get("n")))
+    client, late = stored(app, n=1), app.test_client()
+    late.set_cookie("session", client.get_cookie("session").value)
+    client.get("/renew")
+    with late.get("/out") as response:
+        assert response.text == "bye"
+    assert client.get("/").text == "None"
 
 
 @pytest.mark.parametrize("secret", [42, [KEY], {"key": KEY}], ids=repr)
