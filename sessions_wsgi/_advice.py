@@ -11,7 +11,7 @@ from sessions_wsgi.errors import logger
 
 
 def about_plain_http(environ: dict[str, Any], options: Iterable[CookieOptions]) -> None:
-    """Warn of a Secure cookie on plain http, which no browser takes; localhost is the exception."""
+    """Warn of a Secure cookie on plain http, as this request is: no browser takes it, but from localhost."""
     if any(each.secure for each in options) and not _is_local(_host(environ)):
         _plain_http()
 

@@ -8,9 +8,8 @@ from secrets import compare_digest, token_bytes, token_hex
 
 _BYTES = 32
 _SECRET = re.compile(r"[0-9a-f]{64}")
-_TOKEN = re.compile(
-    r"[A-Za-z0-9_-]{85}[AQgw]=="
-)  # canonical: what `masked` makes, and no other spelling of it
+# What `masked` makes, and no other spelling of it.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{85}[AQgw]==")
 
 
 def new_secret() -> str:

@@ -233,7 +233,9 @@ def require_text(text: str) -> None:
     if not isinstance(text, str) or not text.isascii() or not text.isprintable() or ";" in text:
         raise UsageError("the text of a cookie must be printable ASCII without ';'")
     if text != _unquoted(text):
-        raise UsageError("the text of a cookie must not stand in quotes or blanks, which readers take off")
+        raise UsageError(
+            "the text of a cookie must not be quoted, nor begin or end with a blank: readers strip both"
+        )
 
 
 @lru_cache(maxsize=64)

@@ -18,10 +18,9 @@ from sessions_wsgi._named import known_options
 from sessions_wsgi._walk import key_name
 from sessions_wsgi.cookies import MAX_AGE_LIMIT, MAX_SECONDS
 from sessions_wsgi.errors import ConfigError, DecodeError, SerializeError
-from sessions_wsgi.serializers import CBORSerializer, JSONSerializer, Serializer
+from sessions_wsgi.serializers import FORMAT, CBORSerializer, JSONSerializer, Serializer
 from sessions_wsgi.session import Session
 
-FORMAT = 1
 #: How far another machine's clock may be ahead of ours.
 SKEW_MS = 60_000
 #: How much later than the envelope's end a backend may drop the record, seconds.

@@ -222,13 +222,16 @@ def _refuse_no_keys(text: str) -> None:
 
 
 def _key(secret: str | bytes, among: int = 1) -> Key:
-    """A key of what was given as `keys`, which its error names; `among` so many in one text."""
+    """A key of what was given as `keys`, which its error names.
+
+    :param among: how many the text held.
+    """
     try:
         return Key(secret)
     except ConfigError as error:
         told = str(error).replace("'secret'", "each of 'keys'", 1)
         if among > 1:
-            told += f" (blanks separate keys: here are {among})"
+            told += f" (blanks separate keys: this text holds {among})"
         raise ConfigError(told, "keys") from None
 
 

@@ -29,6 +29,8 @@ class Store(Protocol):
     def commit(self, session: Session) -> str | None:
         """Save the session; the text of its cookie, "" to delete the cookie, None to send nothing.
 
+        A text is printable ASCII without semicolon, not quoted, with no blank at its ends.
+
         A store with a true attribute `saves_late` is called again when the body is closed, if the session may
         have changed by then: what it returns is not looked at, as the cookie has left.
         """

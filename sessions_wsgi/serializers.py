@@ -63,8 +63,10 @@ _PAIR, _TAIL = b"\x82", b"\x50" + _END
 #: Where `require_kept` may find something: undefined, simple values and breaks begin with such a byte.
 _suspect = re.compile(rb"[\xe0-\xf3\xf7\xf8\xff]").search
 
-#: How an envelope begins: five items, of which the first is 1 and the second an int of eight bytes.
-_ENVELOPE = b"\x85\x01\x1b"
+#: The first item of an envelope, see `sessions_wsgi.envelope`.
+FORMAT = 1
+#: How it begins: five items, of which the first is the format and the second an int of eight bytes.
+_ENVELOPE = bytes([0x85, FORMAT, 0x1B])
 #: From here to 2**64 ints have eight bytes.
 _WIDE = 1 << 32
 _pack_head = struct.Struct(">3sQcQ").pack
@@ -79,8 +81,9 @@ class CBORSerializer:
     Keeps str, bytes, int of any size, float, bool, None, list, tuple, dict (any hashable keys, in order),
     set, frozenset, datetime (aware or naive), date, time, timedelta, Decimal and UUID, and the registered
     `types`. A class matches exactly: a subclass is another type. Of a time zone its UTC offset is kept.
-    A dataclass whose `__post_init__` changes fields must leave those of a stored one as they are. Containers
-    nest at most 64 deep, 100 000 in all. The format: `sessions_wsgi._cbor`.
+    If a `__post_init__` changes a field, applying it again to the stored value must change nothing; an
+    attribute that is no field must come from there. Containers nest at most 64 deep, 100 000 in all. The
+    format: `sessions_wsgi._cbor`.
 
     :param types: name → dataclass, Enum or NamedTuple, or a `CustomType` for other classes. The name is what
         is stored: keep it when the class moves, change it (``person/2``) when its fields change meaning.
@@ -107,16 +110,16 @@ class CBORSerializer:
     def dumps_envelope(
         self, created: int, seen: int, values: dict[Any, Any], extras: dict[str, Any]
     ) -> bytes:
-        """The same as ``dumps([1, created, seen, values, extras])``, in half of its time."""
+        """The same as ``dumps([FORMAT, created, seen, values, extras])``, but faster."""
         flat = not extras or SCALARS.issuperset(map(type, extras.values()))
         if flat and is_plain(values, SCALARS, SCALARS, DEPTH - 1):
             try:
                 if created >= _WIDE and seen >= _WIDE:
                     head = _pack_head(_ENVELOPE, created, b"\x1b", seen)
                     return head + _cbor_dumps(values) + (_cbor_dumps(extras) if extras else b"\xa0")
-            except (struct.error, UnicodeEncodeError):  # told with its place
+            except (struct.error, UnicodeEncodeError):  # no such time, or no such text: `dumps` tells
                 pass
-        return self.dumps([1, created, seen, values, extras])
+        return self.dumps([FORMAT, created, seen, values, extras])
 
     def loads(self, data: bytes) -> Any:
         """What `dumps` made.

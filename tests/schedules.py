@@ -32,17 +32,20 @@ class _Request:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.result: Any = None
+        self.error: BaseException | None = None
         self.over = False
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
         self._thread.start()
-        self._await()
+        self._until_it_stops()
 
     def _run(self, work: Callable[[], Any]) -> None:
         _here.request = self
         try:
             self.pause()
             self.result = work()
+        except BaseException as error:
+            self.error = error
         finally:
             self.over = True
             self._stopped.release()
@@ -53,9 +56,9 @@ class _Request:
 
     def step(self) -> None:
         self._go.release()
-        self._await()
+        self._until_it_stops()
 
-    def _await(self) -> None:
+    def _until_it_stops(self) -> None:
         assert self._stopped.acquire(timeout=_LONGEST), "a request waits for another one"
         if self.over:
             self._thread.join()
@@ -85,6 +88,9 @@ def every_order(
             left -= last in ready and choice > 0
             order.append(ready[choice])
             requests[ready[choice]].step()
+        for request in requests:
+            if request.error is not None:
+                raise AssertionError(f"in the order {order}") from request.error
         yield order, [request.result for request in requests]
         while choices and choices[-1][0] == choices[-1][1] - 1:
             choices.pop()

@@ -83,7 +83,7 @@ def test_keys_are_separated_by_blanks_only(between: str) -> None:
 
 
 def test_a_key_with_blanks_is_told_to_be_several() -> None:
-    with pytest.raises(ConfigError, match=r"\(got 7\).*\(blanks separate keys: here are 6\)$"):
+    with pytest.raises(ConfigError, match=r"\(got 7\).*\(blanks separate keys: this text holds 6\)$"):
         KeyRing("correct horse battery staple no key")
 
 

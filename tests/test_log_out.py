@@ -310,9 +310,12 @@ def test_it_follows_what_was_renewed_there_and_then_taken_over(source: str, targ
     visit.session.login("ada")
     text = visit.answer()
     leaving = Visit(store, text) if early else None
-    renewing = Visit(before, text)
-    renewing.session.regenerate()
-    newer = Visit(store, renewing.answer()).answer()
+    newest = text
+    for _ in range(2):
+        renewing = Visit(before, newest)
+        renewing.session.regenerate()
+        newest = renewing.answer()
+    newer = Visit(store, newest).answer()
     assert Visit(store, newer).session.principal == "ada"
     leaving = leaving or Visit(store, text)
     leaving.session.destroy()
@@ -358,6 +361,39 @@ def test_a_sign_in_on_a_session_that_another_request_takes_over_is_kept(
     second.session.login("bob")
     first.answer()
     assert Visit(store, second.answer()).session.principal == "bob"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_log_in_behind_a_log_out_leaves_nothing_of_what_was_renewed_there(source: str) -> None:
+    """Plain cookies have nothing on the server, but the store before them has."""
+    before = SOURCES[source]()
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    renewing = Visit(before, text)
+    renewing.session.regenerate()
+    newer = renewing.answer()
+    leaving = Visit(CookieStore(KEY, accept=[before]), text)
+    leaving.session.destroy()
+    leaving.session.login("bob")
+    assert leaving.answer() != text
+    assert Visit(before, newer).session.principal is None
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_log_out_deletes_the_old_cookie_also_when_nothing_is_saved(source: str) -> None:
+    before = SOURCES[source](prefix="__Host-")
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    store = CookieStore(KEY, accept=[before])
+    Visit(store, text, "__Host-").answer()
+    leaving = Visit(store, text, "__Host-")
+    leaving.session.destroy()
+    leaving.session.flash("Goodbye.")
+    leaving.registry.commit()
+    sent = [value for name, value in leaving.registry.headers([]) if name == "Set-Cookie"]
+    assert [value.partition(";")[0] for value in sent] == ["__Host-session="]
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -1668,6 +1668,27 @@ def test_what_is_opened_when_the_headers_have_left_is_told(own, told, more, stor
     assert kinds == (["opened", "uncacheable"] if told and more is nothing else ["opened"])
 
 
+def test_a_second_session_that_is_opened_late_is_not(make_store, plain, events):
+    """The first one's Vary tells caches already."""
+
+    def app(environ, start_response):
+        start_response("200 OK", headers())
+        get_session(environ, "first")
+        return (str(get_session(environ, "second")).encode() for _ in range(1))
+
+    stores = {"first": make_store("cookie"), "second": make_store("memory")}
+    visitor = plain(app, stores, on_event=events.append)
+    visitor.get()
+    assert [event.kind for event in events] == ["created", "created"]
+
+
+def test_nor_is_one_that_is_opened_when_all_is_over(store, plain, events):
+    visitor = plain(list_(nothing), store, on_event=events.append)
+    visitor.get()
+    get_registry(visitor.server.environ)["session"].get("n")
+    assert [event.kind for event in events] == ["created"]
+
+
 def test_deleting_a_cookie_counts_as_setting_one(store, validated):
     visitor = seeded(validated, answering(work=lambda e: get_session(e).destroy()), store)
     reply = visitor.get()

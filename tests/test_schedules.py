@@ -1,4 +1,7 @@
-"""What is promised of two requests at the same moment, in every order of their steps: no luck is needed."""
+"""What is promised of two requests at the same moment, in every order of their steps: no luck is needed.
+
+A `revoke` takes many steps: there, one request at most twice waits in the middle for the other.
+"""
 
 from __future__ import annotations
 

@@ -40,6 +40,8 @@ HINTS: Mapping[str, str] = {
     "forged": CHANGED,
     "unknown_key": CHANGED,
     "expired": "Its time was over, or it had been ended. ",
+    "revoked": "Its visitor was signed out everywhere. ",
+    "unreadable": "It holds nothing that this server understands. ",
 }
 
 VERDICT = """<p class="verdict $kind">$text</p>"""

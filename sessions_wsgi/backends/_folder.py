@@ -82,7 +82,7 @@ def complaint(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        return f"cannot be looked at ({error.strerror}): name another path"
+        return f"cannot be looked at ({error.strerror}): let this user reach it, or name another path"
     if not stat.S_ISDIR(found.st_mode):
         return "is not a directory: name another path, it will be made"
     if found.st_uid not in (os.geteuid(), 0):

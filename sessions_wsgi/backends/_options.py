@@ -52,7 +52,7 @@ def seconds(timeout: float, *, or_none_at_all: bool = False) -> float:
 
 def path_of(option: str, path: str | os.PathLike[str]) -> str:
     """The path, which must be no URL; the message does not show it, as it may hold a password."""
-    text = path if isinstance(path, str) else os.fspath(path) if isinstance(path, os.PathLike) else None
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str) or "\0" in text:
         refuse(option, f"must be a path: a str without NUL, or a Path (got {kind_of(path)})")
     if _URL.match(text):

@@ -18,6 +18,7 @@ from sessions_wsgi.backends._options import driver, seconds, without_secrets
 from sessions_wsgi.backends._process import PerProcess
 from sessions_wsgi.backends._redis_client import check_client, client_maker
 from sessions_wsgi.backends._redis_scripts import CREATE, LINK, LINKED, TOUCH, UNLINK, UPDATE, Script
+from sessions_wsgi.errors import logger
 
 try:
     from redis.exceptions import RedisClusterException, RedisError
@@ -73,7 +74,7 @@ class RedisBackend:
     def load(self, key: str) -> Record | None:
         """The record, or None."""
         version, data, expires = self._client().hmget(self._prefix + key, ["v", "d", "e"])
-        return None if version is None else Record(data, version, float(expires))
+        return None if version is None else _record(version, data, expires)
 
     @_failures("create")
     def create(self, key: str, data: bytes, expires: float) -> Version | None:
@@ -89,8 +90,8 @@ class RedisBackend:
         answer = self._run(UPDATE, key, new_version, data, repr(expires), _milliseconds(expires), version)
         if isinstance(answer, int):
             return new_version if answer else GONE
-        their_version, their_data, their_expires = answer
-        return Conflict(Record(their_data, their_version, float(their_expires)))
+        theirs = _record(*answer)
+        return GONE if theirs is None else Conflict(theirs)
 
     @_failures("touch")
     def touch(self, key: str, expires: float, version: Version) -> bool:
@@ -128,6 +129,17 @@ class RedisBackend:
         # What stands in braces decides on the slot: both keys are in the same one.
         tagged = f"{self._prefix}list:{{{owner}}}"
         return script(self._client(), self._unknown, [f"{tagged}:deadlines", f"{tagged}:notes"], *values)
+
+
+def _record(version: bytes, data: bytes | None, expires: bytes | None) -> Record | None:
+    """The record; None for a hash that somebody else wrote, or damaged."""
+    try:
+        if data is not None and expires is not None:
+            return Record(data, version, float(expires))
+    except ValueError:
+        pass
+    logger.warning("a damaged record in Redis was taken for none")
+    return None
 
 
 def _milliseconds(expires: float) -> int:

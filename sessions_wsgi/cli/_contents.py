@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from sessions_wsgi._walk import key_name
-from sessions_wsgi.envelope import FORMAT
-from sessions_wsgi.serializers import CBORSerializer, JSONSerializer
+from sessions_wsgi.serializers import FORMAT, CBORSerializer, JSONSerializer
 
 _MAX_DEPTH = 260
 _FAR_MS = 2**47  # the year 6429

@@ -11,11 +11,11 @@ from flask.sessions import SessionMixin
 from sessions_wsgi._commit import close, commit, report_notes
 from sessions_wsgi._dictlike import DictLike
 from sessions_wsgi.cookies import set_cookie
-from sessions_wsgi.errors import SessionSealedError
+from sessions_wsgi.errors import SessionSealedError, UsageError
 from sessions_wsgi.ext._flask_values import as_stored, restore_flashes, restore_values
 from sessions_wsgi.ext._plain import Keeps, kept_by
 from sessions_wsgi.protocols import Store
-from sessions_wsgi.registry import Registry
+from sessions_wsgi.registry import ENVIRON_KEY, Registry
 from sessions_wsgi.session import Seal, Session
 
 _FLASHES = "_flashes"  # the key under which Flask keeps them
@@ -66,6 +66,12 @@ class FlaskSession(DictLike, SessionMixin):
     def _inner(self) -> Session:
         self.accessed = True
         # A registry of its own, as Flask opens a session anew whenever it is asked to.
+        outer: Registry | None = self._environ.get(ENVIRON_KEY)
+        if outer is not None and outer.stores.get(self._name) is self._store:
+            raise UsageError(
+                f"SessionMiddleware and SessionInterface share the store of {self._name!r}, and would undo "
+                "what the other saves: keep one of them, or give the middleware's another name"
+            )
         self.failed = True  # unless it is opened
         inner = _Opening(self._keeps, self._environ).open(self._store, self._name)
         self.failed = False

@@ -24,7 +24,7 @@ class Accept:
 
     def __init__(self, entries: Accepted, options: CookieOptions, clock: Callable[[], float]) -> None:
         if isinstance(entries, str | bytes) or not isinstance(entries, Sequence):
-            rule = f"must be a list, also of one (got {type(entries).__name__})"
+            rule = f"must be a list of importers and stores, also of one (got {type(entries).__name__})"
             raise ConfigError(f"'accept' {rule}", "accept")
         for entry in entries:
             if isinstance(entry, type) or not any(

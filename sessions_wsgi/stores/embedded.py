@@ -36,7 +36,9 @@ class FileStore(ServerStore):
         sweep_every: int | None = SWEEP_EVERY,
         **options: Unpack[ServerOptions],
     ) -> None:
-        backend = FileBackend(directory, durability=durability, sweep_every=sweep_every, **_clock(options))
+        backend = FileBackend(
+            directory, durability=durability, sweep_every=sweep_every, **_for_backend(options)
+        )
         super().__init__(backend, keys, **options)
 
 
@@ -58,7 +60,7 @@ class SQLiteStore(ServerStore):
         sweep_every: int | None = SWEEP_EVERY,
         **options: Unpack[ServerOptions],
     ) -> None:
-        backend = SQLiteBackend(path, timeout=timeout, sweep_every=sweep_every, **_clock(options))
+        backend = SQLiteBackend(path, timeout=timeout, sweep_every=sweep_every, **_for_backend(options))
         super().__init__(backend, keys, **options)
 
 
@@ -72,15 +74,18 @@ class MemoryStore(ServerStore):
     def __init__(
         self, keys: Keys, *, max_bytes: int | None = 64 * 2**20, **options: Unpack[ServerOptions]
     ) -> None:
-        super().__init__(MemoryBackend(max_bytes=max_bytes, **_clock(options)), keys, **options)
+        super().__init__(MemoryBackend(max_bytes=max_bytes, **_for_backend(options)), keys, **options)
 
 
-class _Clock(TypedDict, total=False):
+class _ForBackend(TypedDict, total=False):
     clock: Callable[[], float]
 
 
-def _clock(options: ServerOptions) -> _Clock:
-    """The store and its backend look at one clock; an embedded store makes its backend itself."""
+def _for_backend(options: ServerOptions) -> _ForBackend:
+    """What the backend is told, too: both look at one clock.
+
+    :raises ConfigError: a backend was given; an embedded store makes its own.
+    """
     if "backend" in options:
         raise ConfigError("an embedded store has no option 'backend': ServerStore(backend, keys)", "backend")
     return {"clock": options["clock"]} if "clock" in options else {}

@@ -13,7 +13,7 @@ import redis
 from servers import HOST, Server
 from wire import Wire
 
-from sessions_wsgi.backends import Backend, Entry, Lists, Purges
+from sessions_wsgi.backends import Backend, Entry, Gone, Lists, Purges
 from sessions_wsgi.backends.redis import RedisBackend
 from sessions_wsgi.errors import BackendError, ConfigError
 from sessions_wsgi.testing import BackendContract, ManualClock
@@ -164,6 +164,21 @@ def test_a_foreign_key_is_an_error(backend: RedisBackend, client: redis.Redis) -
         with pytest.raises(BackendError):
             operation()
     assert client.get("sessions:" + KEY) == b"foreign"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"v": "x"}, {"v": "x", "d": "y"}, {"v": "x", "e": "2e12"}, {"v": "x", "d": "y", "e": "zz"}],
+    ids=repr,
+)
+def test_a_damaged_record_is_none(
+    fields: dict[str, str], backend: RedisBackend, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may write there can do that by hand; no request fails."""
+    client.hset(f"sessions:{KEY}", mapping=fields)
+    assert backend.load(KEY) is None
+    assert isinstance(backend.update(KEY, b"data", soon(), b"other"), Gone)
+    assert "damaged record" in caplog.text
 
 
 def test_scripts_that_the_server_forgot(backend: RedisBackend, client: redis.Redis) -> None:

@@ -47,8 +47,10 @@ from sessions_wsgi import (
     MemoryStore,
     SerializeError,
     ServerStore,
+    SessionMiddleware,
     SessionSealedError,
     SignedCodec,
+    UsageError,
 )
 from sessions_wsgi._advice import about_flask_session
 from sessions_wsgi.backends import Record
@@ -800,6 +802,19 @@ def test_no_request_waits_for_the_backend_of_another() -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda client: client.get("/").text, clients))
     assert answers == ["0", "1"]
+
+
+def test_one_store_in_the_middleware_and_the_interface_is_refused() -> None:
+    """Each would have a session of its own, and undo a log-out of the other."""
+    store = MemoryStore(KEY)
+    app = make_app(SessionInterface(store))
+    view(app, lambda: session.get("n"))
+    inner = app.wsgi_app
+    app.wsgi_app = SessionMiddleware(inner, store)  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="keep one of them"):
+        app.test_client().get("/")
+    app.wsgi_app = SessionMiddleware(inner, {"mine": store})  # type: ignore[method-assign]
+    assert app.test_client().get("/").status_code == 200
 
 
 def test_a_log_out_in_a_stream_follows_what_another_request_renewed() -> None:
