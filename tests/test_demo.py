@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -345,11 +346,13 @@ def test_it_listens_on_one_port_of_every_address() -> None:
 QUIET = "ignore::DeprecationWarning,ignore::ResourceWarning"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("before", ["", "trap '' INT; "], ids=["in front", "in the background of a script"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_serves_until_interrupted_and_leaves_nothing_behind(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, before: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "demo", "--port", "0", "--store", "file"]
+    demo = shlex.join([sys.executable, "-m", "demo", "--port", "0", "--store", "file"])
+    command = ["sh", "-c", f"{before}exec {demo}"]
     options = {
         "cwd": EXAMPLES,
         "env": {**os.environ, "TMPDIR": str(tmp_path), "PYTHONWARNINGS": QUIET},

@@ -18,7 +18,9 @@ from demo.stores import KINDS, kinds_for
 from sessions_wsgi import ConfigError, Key, KeyRing
 
 ANOTHER = "choose another one with --port 8081 (behind tox: -- --port 8081)"
-ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ENDING = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
+    ENDING.append(signal.SIGHUP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,8 +63,7 @@ def port_number(text: str) -> int:
 def run(args: Namespace) -> None:
     """Take the port, make the site, serve it, and leave nothing behind."""
     for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
-            signal.signal(number, interrupt)
+        signal.signal(number, interrupt)
     keys = KeyRing(os.environ.get("SESSION_KEYS") or Key.generate())
     with listening(args.host, args.port) as sockets, TemporaryDirectory(prefix="demo-") as directory:
         app = make_app(args.store, keys=keys, directory=Path(directory))

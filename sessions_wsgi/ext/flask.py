@@ -65,8 +65,9 @@ class SessionInterface(_FlaskInterface):
         for option, secrets in (("SECRET_KEY", [app.secret_key]), ("SECRET_KEY_FALLBACKS", fallbacks)):
             for secret in secrets:
                 if not isinstance(secret, str | bytes):
-                    got = type(secret).__name__
-                    raise ConfigError(f"{option!r} must be str or bytes (got {got})", option)
+                    raise ConfigError(
+                        f"{option!r} must be str or bytes (got {type(secret).__name__})", option
+                    )
         return _cookie_store((app.secret_key, *fallbacks), app.permanent_session_lifetime)
 
     # The way in
