@@ -6,10 +6,16 @@ A session that several of them ask for is one object, or each would overwrite wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from sessions_wsgi.session import Seal, Session
+
+#: Of a session: its origin, values, extras, renewed, touched, resend.
+State = tuple[Any, dict[Any, Any], dict[str, Any], Any, bool, bool]
+#: By name, as each was when an inner registry took it from an outer one.
+Borrowed = dict[str, State]
 
 if TYPE_CHECKING:
     from sessions_wsgi._commit import Cookies
@@ -34,6 +40,7 @@ def from_outside(registry: Registry, store: Store, name: str) -> Session | None:
             opened = outer.opened[name]
         if opened is not None and opened[1] is store:
             registry.opened[name], session = opened, opened[0]
+            registry._borrowed = {**(registry._borrowed or {}), name: _as_it_is(session)}
             session.quiet = session.quiet and registry._on_event is None
             return session
         outer = outer.parent
@@ -60,6 +67,29 @@ def keep_outside(registry: Registry, made: Cookies) -> None:
             outer._keep([(cookie, value)])
 
 
+def roll_back(registry: Registry) -> None:
+    """The inner application failed: what it wrote into sessions from outside is undone, but for an end."""
+    for name, (origin, values, extras, renewed, touched, resend) in (registry._borrowed or {}).items():
+        session = registry.opened[name][0]
+        if session.destroyed or session.origin is not origin:  # it ends, or was saved before
+            continue
+        session.stored_values, session.extras = values, extras
+        session.renewed, session.touched, session.resend = renewed, touched, resend
+        session.cleared = False
+
+
+def _as_it_is(session: Session) -> State:
+    values, extras = _copied(session.stored_values), _copied(session.extras)
+    return session.origin, values, extras, session.renewed, session.touched, session.resend
+
+
+def _copied(values: dict[Any, Any]) -> dict[Any, Any]:
+    try:
+        return deepcopy(values)
+    except Exception:  # noqa: BLE001 - what has no copy cannot be stored either, which the commit tells
+        return dict(values)
+
+
 def own_cookies(registry: Registry) -> set[str]:
     """The full names of the cookies of all sessions that can be asked for, in outer registries too."""
     outer = own_cookies(registry.parent) if registry.parent is not None else ()
@@ -75,7 +105,9 @@ def give_back(registry: Registry) -> None:
         outer = registry.parent
         while outer is not None and not _is_one_of_its(outer, store, name):
             outer = outer.parent
-        if outer is None or outer.opened.setdefault(name, opened)[0] is not session:
+        if outer is None or (registry._abandoned and name not in outer.opened):
+            continue
+        if outer.opened.setdefault(name, opened)[0] is not session:
             continue
         session.seal = outer.phase
         session.saver = _saver_of(outer)

@@ -8,9 +8,8 @@ from types import MappingProxyType
 from typing import Any, cast
 from weakref import ref
 
-from sessions_wsgi import _advice, _headers
+from sessions_wsgi import _advice, _headers, _nested
 from sessions_wsgi._commit import Cookies, Opened, abandon, close, commit, raise_failures, report_notes
-from sessions_wsgi._nested import from_outside, give_back, goes_on_outside, keep_outside, own_cookies
 from sessions_wsgi._takeover import kept_or_new, spare
 from sessions_wsgi._where import environ_of, require_response
 from sessions_wsgi.cookies import find_cookies, find_others
@@ -33,9 +32,9 @@ class Registry:
     :param parent: the registry of an outer middleware, which knows other names and shares its sessions.
     """
 
-    # How every registry begins; most never hold more.
     _cookies: dict[str, str] | None = None  # the Set-Cookie to send, by cookie name
     _replaced: tuple[str, ...] = ()  # those that were made here before, by explicit saves
+    _borrowed: _nested.Borrowed | None = None  # from an outer registry
     _request: Any = None
     _abandoned = holds_back = False  # the latter: a failure must be raised by the one who sends the headers
     #: What may still happen to sessions opened from now on; SEALED: the request is over.
@@ -93,7 +92,7 @@ class Registry:
         return self._open(store, name) if opened is None else opened[0]
 
     def _open(self, store: Store, name: str) -> Session:
-        if self.parent is not None and (shared := from_outside(self, store, name)) is not None:
+        if self.parent is not None and (shared := _nested.from_outside(self, store, name)) is not None:
             return shared
         cookie, header = store.options.cookie_name(name), self.environ.get("HTTP_COOKIE")
         texts = find_cookies(header, cookie) if header else []
@@ -107,7 +106,7 @@ class Registry:
             self.failure = error if self.holds_back else None  # whose traceback holds this
             raise
         if elsewhere or session.old_cookie is not None:
-            spare(own_cookies(self), session, elsewhere or {})
+            spare(_nested.own_cookies(self), session, elsewhere or {})
         # Without a middleware nobody else may keep this registry; with one, the two must not hold each other.
         session.saver = ref(self) if self._stores else lambda: self
         self.opened[name] = opened = (session, store, cookie)
@@ -208,7 +207,7 @@ class Registry:
                 self._replaced = (*self._replaced, cookies[cookie])
             cookies[cookie] = value
         if self.parent is not None:
-            keep_outside(self, made)
+            _nested.keep_outside(self, made)
 
     def headers(self, headers: _headers.Headers, cache_control: str | None = "no-store") -> _headers.Headers:
         """These response headers with what the sessions add: cookies, Vary, Cache-Control."""
@@ -251,18 +250,19 @@ class Registry:
         self.environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE")}  # sessions may still be read
         if self.parent is not None and self.parent.phase is _OPEN:
             environ[ENVIRON_KEY] = self.parent
-            give_back(self)
+            _nested.give_back(self)
 
     def _seal(self, opened: Opened) -> None:
         session, store, _ = opened
         # Of what another request renewed nothing can be saved, but a log-out follows it.
         late = self.phase is _LATE and (session.muted or not session.is_new) and session.adopted is None
-        if self.parent is None or goes_on_outside(self, session) is None:
+        if self.parent is None or _nested.goes_on_outside(self, session) is None:
             session.seal = _LATE if late and getattr(store, "saves_late", False) else _SEALED
 
     def abandon(self) -> None:
         """The request failed: nothing is saved, but what was destroyed on a server ends."""
         self._abandoned = True
+        _nested.roll_back(self)
         gone = {cookie for session, _, cookie in self.opened.values() if session.destroyed}
         self._cookies = {name: value for name, value in (self._cookies or {}).items() if name not in gone}
         abandon(self.opened.values(), self._on_event)

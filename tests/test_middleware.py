@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -2144,6 +2145,68 @@ def test_another_answer_than_that_of_the_inner_one_has_its_cookies(around, store
     visitor.get()
     visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
     assert stored(visitor) == {"inside": [1]}
+
+
+@pytest.mark.parametrize("how", ["500 Oops", "raises"])
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("verb", ["write", "login", "regenerate", "flash"])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_a_failing_application_inside_wrote_is_not_saved_outside(how, before, verb, first, store, visit):
+    """Though a page of errors outside answers 200, and has a session of the same store."""
+    acts = {
+        "write": lambda session: session["cart"].append("half"),
+        "login": lambda session: session.login("ada"),
+        "regenerate": lambda session: session.regenerate(),
+        "flash": lambda session: session.flash("half"),
+    }
+
+    def failing(environ, start_response):
+        get_session(environ).setdefault("cart", [])
+        acts[verb](get_session(environ))
+        if how == "raises":
+            raise LookupError
+        start_response(how, headers())
+        return [b"x"]
+
+    def error_page(environ, start_response):
+        if before:
+            get_session(environ)["before"] = 1
+        with suppress(LookupError):
+            SessionMiddleware(failing, store)(environ, lambda *_: lambda data: None)
+        get_session(environ)["after"] = 1
+        return list_(nothing)(environ, start_response)
+
+    seed = nothing if first else lambda environ: get_session(environ).update(SEED)
+    visitor = visit(SessionMiddleware(list_(seed), store))
+    visitor.get()
+    text = visitor.jar.get("session")
+    visitor.app = SessionMiddleware(error_page, store)
+    reply = visitor.get()
+    assert len(reply.all("set-cookie")) <= 1
+    session = store.open("session", [visitor.jar["session"]])
+    assert dict(session) == {**({} if first else SEED), **({"before": 1} if before else {}), "after": 1}
+    assert (session.principal, session.flashes()) == (None, [])
+    if verb == "regenerate" and not first and session.handle:
+        assert visitor.jar["session"] == text
+
+
+def test_a_log_out_inside_a_failing_application_holds(store, visit):
+    def failing(environ, start_response):
+        get_session(environ).destroy()
+        start_response("500 Oops", headers())
+        return [b"x"]
+
+    def error_page(environ, start_response):
+        get_session(environ)["before"] = 1
+        SessionMiddleware(failing, store)(environ, lambda *_: lambda data: None)
+        return list_(nothing)(environ, start_response)
+
+    visitor = visit(SessionMiddleware(list_(put("n")), store))
+    visitor.get()
+    visitor.app = SessionMiddleware(error_page, store)
+    visitor.get()
+    visitor.app = SessionMiddleware(with_pages(list_(nothing)), store)
+    assert stored(visitor) == {}
 
 
 def stream(environ, start_response):
