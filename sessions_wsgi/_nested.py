@@ -12,8 +12,8 @@ from weakref import ref
 
 from sessions_wsgi.session import Seal, Session
 
-#: Of a session: its origin, values, extras, renewed, touched, resend.
-State = tuple[Any, dict[Any, Any], dict[str, Any], Any, bool, bool]
+#: Of a session: its origin, destroyed, values, extras, renewed, touched, resend.
+State = tuple[Any, bool, dict[Any, Any], dict[str, Any], Any, bool, bool]
 #: By name, as each was when an inner registry took it from an outer one.
 Borrowed = dict[str, State]
 
@@ -69,9 +69,10 @@ def keep_outside(registry: Registry, made: Cookies) -> None:
 
 def roll_back(registry: Registry) -> None:
     """The inner application failed: what it wrote into sessions from outside is undone, but for an end."""
-    for name, (origin, values, extras, renewed, touched, resend) in (registry._borrowed or {}).items():
+    for name, before in (registry._borrowed or {}).items():
         session = registry.opened[name][0]
-        if session.destroyed or session.origin is not origin:  # it ends, or was saved before
+        origin, destroyed, values, extras, renewed, touched, resend = before
+        if session.destroyed is not destroyed or session.origin is not origin:  # it ends, or was saved before
             continue
         session.stored_values, session.extras = values, extras
         session.renewed, session.touched, session.resend = renewed, touched, resend
@@ -80,7 +81,8 @@ def roll_back(registry: Registry) -> None:
 
 def _as_it_is(session: Session) -> State:
     values, extras = _copied(session.stored_values), _copied(session.extras)
-    return session.origin, values, extras, session.renewed, session.touched, session.resend
+    intents = session.renewed, session.touched, session.resend
+    return session.origin, session.destroyed, values, extras, *intents
 
 
 def _copied(values: dict[Any, Any]) -> dict[Any, Any]:

@@ -359,7 +359,13 @@ def test_it_serves_until_interrupted_and_leaves_nothing_behind(
         "text": True,
     }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **options, **pipes) as process:
+
+    def heed() -> None:
+        """As a terminal starts it; these tests may run under nohup."""
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_DFL)
+
+    with subprocess.Popen(command, preexec_fn=heed, **options, **pipes) as process:
         try:
             port = re.search(r"http://localhost:(\d+)", process.stdout.readline())
             assert port is not None
