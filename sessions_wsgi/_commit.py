@@ -78,19 +78,18 @@ def _carry_out(opened: Opened, finish: Finish, cookies: Cookies) -> None:
     session, store, cookie = opened
     signs_in, ended = session.renewed == "login", session.destroyed
     text = finish()
-    if ended:  # what was written afterwards is another session
-        end_source(session, store)
-    if text is None:
-        return
-    if text and session.adopted is not None:
+    if text and session.adopted is not None and not ended:
         outcome = session.adopted(session.handle or "")
         if outcome is not True and not signs_in:
             _lost(session, store, outcome or None)
             return
-    age = session.extras.get("max_age") if session.cookie_age is None else session.cookie_age
-    now = 0 if age is None else session.now()
-    cookies.append((cookie, set_cookie(cookie, text, session.options, age, now)))
-    if session.adopted is not None or session.old_cookie is not None:
+    if text is not None:
+        age = session.extras.get("max_age") if session.cookie_age is None else session.cookie_age
+        now = 0 if age is None else session.now()
+        cookies.append((cookie, set_cookie(cookie, text, session.options, age, now)))
+    if ended:  # behind the cookie, which goes out also when this fails
+        end_source(session, store)
+    if text is not None and (session.adopted is not None or session.old_cookie is not None):
         cookies.extend(_retired(session))
 
 

@@ -32,8 +32,8 @@ class SessionMiddleware:
     :param stores: one store, whose session is called ``"session"``, or a mapping from names to stores.
     :param cache_control: the Cache-Control of a response that sets a cookie where the application set none;
         None leaves it alone.
-    :param save_on_error: save also when the application answered 500 or higher, or raised; what then needs a
-        cookie is lost, as the server makes the response.
+    :param save_on_error: save also when the application answered 500 or higher, or raised: then only what
+        needs no cookie, as the server makes the response.
     :param unavailable: the WSGI application that answers when a backend fails; by default a 503 with
         Retry-After.
     :param on_event: called with an `Event` for whatever happens to a session.

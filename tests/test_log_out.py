@@ -132,6 +132,27 @@ def test_it_follows_what_was_renewed_before_this_request_could_save(
     assert Visit(store, newer).session.principal is None
 
 
+@pytest.mark.parametrize("flash", [True, False])
+def test_the_cookie_is_sent_although_the_store_before_fails(
+    flash: bool, broken_store: Callable[..., Any]
+) -> None:
+    """The browser forgets at least what the request ended here."""
+    before = broken_store(audience="before")
+    visit = Visit(before, "")
+    visit.session.login("ada")
+    text = visit.answer()
+    leaving = Visit(MemoryStore(KEY, accept=[before]), text)
+    before.backend.broken = {"update", "delete"}
+    leaving.session.destroy()
+    if flash:
+        leaving.session.flash("Goodbye.")
+    with pytest.raises(BackendError):
+        leaving.answer()
+    sent = [value for name, value in leaving.registry.headers([]) if name == "Set-Cookie"]
+    assert len(sent) == 1
+    assert sent[0].startswith("session=") and sent[0].startswith("session=;") is not flash
+
+
 @pytest.mark.parametrize("full", ["update"])
 def test_a_full_backend_ends_it_and_tells_all_the_same(full: str, broken_store: Callable[..., Any]) -> None:
     """There is no room for what would be left of it; a deletion needs none."""
